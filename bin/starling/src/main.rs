@@ -1,0 +1,3 @@
+//! The `starling` command: parses flags and calls `starling-node`.
+
+fn main() {}

@@ -1,0 +1,30 @@
+/// A set of rules, in order: each holds all that came before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Fork {
+    Frontier,
+    Homestead,
+    Dao,
+    Tangerine,
+    SpuriousDragon,
+    Byzantium,
+    Constantinople,
+    Petersburg,
+    Istanbul,
+    MuirGlacier,
+    Berlin,
+    London,
+    ArrowGlacier,
+    GrayGlacier,
+    Paris,
+    Shanghai,
+    Cancun,
+    Prague,
+    Osaka,
+    Bpo1,
+    Bpo2,
+    Bpo3,
+    Bpo4,
+    Bpo5,
+    Amsterdam,
+}

@@ -1,0 +1,1 @@
+//! Assembly: configuration, commands, tasks, metrics, shutdown.
