@@ -1,69 +1,43 @@
 //! The single owner of the head: import, fork choice, reorg, finality.
 //!
-//! `ChainCore` is synchronous and testable; a thin actor drives it on a thread of its own and
-//! [`ChainHandle`] speaks with it. Readers never do: they take [`ChainHandle::view`].
+//! ```text
+//!             ┌────────────── ChainCore (one thread, synchronous) ──────────────┐
+//!  prepared ─►│ known? → parent's state → check → execute → state root → journal │─► head? ─► ChainView, event
+//!             └──────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! [`ChainCore`] does the work and can be driven directly (`import`, tests); [`spawn`] puts it behind a
+//! mailbox on a thread of its own, and [`ChainHandle`] speaks with it. Readers never do: they take
+//! [`ChainHandle::view`], which waits for nobody.
+//!
+//! - Only this crate moves the head. The journal record is the commit point: an outcome is returned, a
+//!   view published and an event sent only after it is written.
+//! - Before a block is called valid, every field of its header was checked, the state root last.
+//! - A block that is not valid leaves nothing behind but a line in a bounded list.
+//! - Before the merge the heaviest chain leads, and the first seen of two equals; afterwards the head is
+//!   what [`ChainCore::set_head`] is told.
 
-use starling_chainspec::ChainSpec;
-use starling_primitives::{B256, BlockRef, ReadError};
-use starling_state::ChainView;
-use starling_validation::PreparedBlock;
-use std::sync::Arc;
+mod actor;
+mod core;
+mod fork_choice;
+mod handle;
+mod import;
+mod invalid;
+mod rewind;
 
-/// A way to the chain. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct ChainHandle {
-    spec: Arc<ChainSpec>,
-}
+pub use crate::core::{ChainConfig, ChainCore};
+pub use actor::{Chain, spawn};
+pub use fork_choice::SetHeadOutcome;
+pub use handle::{ChainEvent, ChainHandle};
+pub use import::ImportOutcome;
+pub use invalid::BadBlock;
 
-/// What became of an imported block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImportOutcome {
-    /// Executed, valid, kept. Before the merge it may have become the head.
-    Valid,
-    /// Valid and kept already.
-    Known,
-    /// Its parent is known but its state is not at hand any more: kept aside, not executed.
-    Accepted,
-    /// Its parent is unknown.
-    UnknownParent,
-    /// Invalid, or a descendant of an invalid block.
-    Invalid {
-        /// The last valid ancestor, if known.
-        latest_valid: Option<B256>,
-        /// The rule it breaks.
-        why: String,
-    },
-}
+use starling_primitives::ReadError;
 
-/// What became of a head update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SetHeadOutcome {
-    /// The head is what was asked for.
-    Done,
-    /// The head block is unknown here.
-    UnknownHead,
-    /// The head block, or an ancestor, is invalid.
-    Invalid {
-        /// The last valid ancestor, if known.
-        latest_valid: Option<B256>,
-        /// The rule it breaks.
-        why: String,
-    },
-    /// Safe or finalized are not ancestors of the head, or unknown.
-    InconsistentState(String),
-    /// The reorg would reach deeper than `--engine.maxreorgdepth`.
-    TooDeep {
-        /// Blocks to be undone.
-        depth: u64,
-        /// The bound.
-        limit: u64,
-    },
-}
-
-/// The chain cannot take commands now. Says nothing of the block.
+/// The chain cannot do what it was asked now. Says nothing of the block.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ChainError {
-    /// The disk is full; it resumes by itself.
+    /// The disk is full; imports resume by themselves when there is room. Wait and retry.
     #[error("{0}")]
     DiskFull(String),
     /// State could not be read.
@@ -77,48 +51,20 @@ pub enum ChainError {
     Closed,
 }
 
-/// Something happened to the chain.
-#[derive(Debug, Clone)]
-pub enum ChainEvent {
-    /// The head moved; the view shows the new chain.
-    HeadMoved {
-        /// The new head.
-        head: BlockRef,
-        /// The last block that old and new chain share.
-        common: BlockRef,
-    },
+impl From<starling_storage::WriteError> for ChainError {
+    fn from(error: starling_storage::WriteError) -> Self {
+        match error {
+            starling_storage::WriteError::DiskFull { .. } => Self::DiskFull(error.to_string()),
+            other => Self::Write(other.to_string()),
+        }
+    }
 }
 
-impl ChainHandle {
-    /// The chain's rules.
-    pub fn spec(&self) -> &Arc<ChainSpec> {
-        &self.spec
-    }
-
-    /// The chain as it stands. Never waits.
-    pub fn view(&self) -> Arc<ChainView> {
-        todo!()
-    }
-
-    /// Checks, executes and keeps a block.
-    pub async fn import(&self, block: PreparedBlock) -> Result<ImportOutcome, ChainError> {
-        let _ = block;
-        todo!()
-    }
-
-    /// Moves head, safe and finalized (zero hashes leave safe and finalized alone).
-    pub async fn set_head(&self, head: B256, safe: B256, finalized: B256) -> Result<SetHeadOutcome, ChainError> {
-        let _ = (head, safe, finalized);
-        todo!()
-    }
-
-    /// The last invalid blocks, newest first, at most 16, with the rule each broke.
-    pub fn bad_blocks(&self) -> Vec<(PreparedBlock, String)> {
-        todo!()
-    }
-
-    /// Events from now on. A receiver that lags loses the oldest and is told.
-    pub fn events(&self) -> tokio::sync::broadcast::Receiver<ChainEvent> {
-        todo!()
+impl From<starling_trie::TrieError> for ChainError {
+    fn from(error: starling_trie::TrieError) -> Self {
+        match error {
+            starling_trie::TrieError::Read(error) => Self::Read(error),
+            starling_trie::TrieError::Damaged(what) => Self::Read(ReadError::Damaged(what)),
+        }
     }
 }

@@ -64,6 +64,12 @@ impl ChainView {
         Ok(Self { spec, view, head: Arc::new(head), safe, finalized })
     }
 
+    /// The same chain over a fresh storage snapshot of the same head, with a deadline of its own.
+    pub fn renewed(&self, view: View) -> Self {
+        debug_assert_eq!(view.head(), self.head());
+        Self { view, ..self.clone() }
+    }
+
     /// The chain's rules.
     pub fn spec(&self) -> &Arc<ChainSpec> {
         &self.spec

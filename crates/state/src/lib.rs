@@ -6,10 +6,14 @@
 //! ```
 //!
 //! A view is immutable: whatever the chain does meanwhile, it answers about the same blocks, until its
-//! deadline passes. Nothing here writes.
+//! deadline passes. Nothing here writes; the one that does, `chain`, reads through a [`HeadCache`].
 
 mod chain_view;
+mod genesis;
+mod head_cache;
 mod state_view;
 
 pub use chain_view::{BlockId, ChainView, KeptBlock};
+pub use genesis::genesis_record;
+pub use head_cache::{CachedRows, CachedState, HeadCache};
 pub use state_view::StateView;

@@ -1,0 +1,65 @@
+use alloy_primitives::{B256, map::B256Map};
+use starling_validation::PreparedBlock;
+use std::{collections::VecDeque, sync::Arc};
+
+/// How many invalid hashes are remembered. Past it the oldest is forgotten: its block would be executed
+/// and refused again.
+const INVALID_HASHES_MAX: usize = 1024;
+/// How many invalid blocks are kept whole for people to look at.
+const BAD_BLOCKS_MAX: usize = 16;
+
+/// An invalid block, whole.
+#[derive(Debug, Clone)]
+pub struct BadBlock {
+    /// The block.
+    pub block: Arc<PreparedBlock>,
+    /// The rule it breaks.
+    pub why: String,
+}
+
+/// Why a hash is known to be invalid.
+#[derive(Debug, Clone)]
+pub(crate) struct Verdict {
+    /// The nearest valid ancestor.
+    pub(crate) latest_valid: Option<B256>,
+    pub(crate) why: String,
+}
+
+/// Blocks found invalid, and their descendants as they come.
+#[derive(Debug, Default)]
+pub(crate) struct InvalidBlocks {
+    verdicts: B256Map<Verdict>,
+    order: VecDeque<B256>,
+    bad: VecDeque<BadBlock>,
+}
+
+impl InvalidBlocks {
+    pub(crate) fn get(&self, hash: &B256) -> Option<&Verdict> {
+        self.verdicts.get(hash)
+    }
+
+    /// Remembers a block that broke a rule itself.
+    pub(crate) fn insert_bad(&mut self, block: Arc<PreparedBlock>, verdict: Verdict) {
+        self.insert(block.hash, verdict.clone());
+        self.bad.truncate(BAD_BLOCKS_MAX - 1);
+        self.bad.push_front(BadBlock { block, why: verdict.why });
+    }
+
+    /// Remembers a hash; descendants of invalid blocks are only hashes.
+    pub(crate) fn insert(&mut self, hash: B256, verdict: Verdict) {
+        if self.verdicts.insert(hash, verdict).is_some() {
+            return;
+        }
+        self.order.push_back(hash);
+        if self.order.len() > INVALID_HASHES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.verdicts.remove(&oldest);
+        }
+    }
+
+    /// The last invalid blocks, newest first.
+    pub(crate) fn bad_blocks(&self) -> Vec<BadBlock> {
+        self.bad.iter().cloned().collect()
+    }
+}
