@@ -17,45 +17,34 @@ pub struct HeadCache {
     block: B256,
     values: Values,
     rows: Rows,
+    size_bytes_max: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Values {
     accounts: Generations<B256, Option<Account>>,
     slots: Generations<(B256, B256), U256>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Rows {
     accounts: Generations<Nibbles, Option<Bytes>>,
     storages: Generations<(B256, Nibbles), Option<Bytes>>,
 }
 
-/// Share of the cache's bytes by kind, in percent; the rest is slots.
-const ACCOUNTS_PERCENT: usize = 25;
-const ACCOUNT_ROWS_PERCENT: usize = 35;
-const STORAGE_ROWS_PERCENT: usize = 25;
-/// What an entry costs in memory with its share of the table: keys, value and a load factor of about 2/3.
-const ACCOUNT_SIZE_BYTES: usize = 240;
-const SLOT_SIZE_BYTES: usize = 160;
-const ROW_SIZE_BYTES: usize = 520;
+/// What an entry costs in memory: key and value, its share of a table that is two thirds full, and for
+/// rows the bytes behind them.
+const ACCOUNT_SIZE_BYTES: usize = size_of::<(B256, Option<Account>)>() * 3 / 2;
+const SLOT_SIZE_BYTES: usize = size_of::<((B256, B256), U256)>() * 3 / 2;
+const ACCOUNT_ROW_SIZE_BYTES: usize = size_of::<(Nibbles, Option<Bytes>)>() * 3 / 2 + ROW_BYTES;
+const STORAGE_ROW_SIZE_BYTES: usize = size_of::<((B256, Nibbles), Option<Bytes>)>() * 3 / 2 + ROW_BYTES;
+/// Mean bytes of a row with its allocation: from 70 (two leaves) to 600 (sixteen branches).
+const ROW_BYTES: usize = 320;
 
 impl HeadCache {
-    /// An empty cache of about `size_bytes_max` at most.
+    /// An empty cache of about `size_bytes_max` at most; which kinds of entries fill it follows the load.
     pub fn new(size_bytes_max: usize) -> Self {
-        let share = |percent: usize, entry: usize| size_bytes_max / 100 * percent / entry;
-        let slots_percent = 100 - ACCOUNTS_PERCENT - ACCOUNT_ROWS_PERCENT - STORAGE_ROWS_PERCENT;
-        Self {
-            block: B256::ZERO,
-            values: Values {
-                accounts: Generations::new(share(ACCOUNTS_PERCENT, ACCOUNT_SIZE_BYTES)),
-                slots: Generations::new(share(slots_percent, SLOT_SIZE_BYTES)),
-            },
-            rows: Rows {
-                accounts: Generations::new(share(ACCOUNT_ROWS_PERCENT, ROW_SIZE_BYTES)),
-                storages: Generations::new(share(STORAGE_ROWS_PERCENT, ROW_SIZE_BYTES)),
-            },
-        }
+        Self { block: B256::ZERO, values: Values::default(), rows: Rows::default(), size_bytes_max }
     }
 
     /// The block whose state the entries are.
@@ -66,16 +55,10 @@ impl HeadCache {
     /// Makes the cache one of the state after `block`: keeps its entries if they are that already.
     pub fn move_to(&mut self, block: B256) {
         if self.block != block {
-            self.clear();
+            self.values = Values::default();
+            self.rows = Rows::default();
             self.block = block;
         }
-    }
-
-    fn clear(&mut self) {
-        self.values.accounts.clear();
-        self.values.slots.clear();
-        self.rows.accounts.clear();
-        self.rows.storages.clear();
     }
 
     /// The state as the executor reads it, and the rows as the trie reads them. What the executor reads is
@@ -91,10 +74,12 @@ impl HeadCache {
         for account in &diff.accounts {
             self.values.accounts.insert(account.key, account.after);
             if account.wiped {
-                // Entries of the earlier life cannot be found one by one; losing all slots is rare and harmless.
-                self.values.slots.clear();
-                self.rows.storages.clear();
+                // Entries of the earlier life cannot be found one by one; losing all of the kind is rare and harmless.
+                self.values.slots = Generations::default();
+                self.rows.storages = Generations::default();
             }
+        }
+        for account in &diff.accounts {
             for slot in &account.slots {
                 self.values.slots.insert((account.key, slot.key), slot.after);
             }
@@ -108,6 +93,19 @@ impl HeadCache {
             }
         }
         self.block = block;
+        if self.young_bytes() > self.size_bytes_max / 2 {
+            self.values.accounts.age();
+            self.values.slots.age();
+            self.rows.accounts.age();
+            self.rows.storages.age();
+        }
+    }
+
+    fn young_bytes(&self) -> usize {
+        self.values.accounts.young.len() * ACCOUNT_SIZE_BYTES
+            + self.values.slots.young.len() * SLOT_SIZE_BYTES
+            + self.rows.accounts.young.len() * ACCOUNT_ROW_SIZE_BYTES
+            + self.rows.storages.young.len() * STORAGE_ROW_SIZE_BYTES
     }
 }
 
@@ -170,35 +168,26 @@ impl TrieReader for CachedRows<'_> {
     }
 }
 
-/// A bounded map that forgets what was not used lately: entries live in a young and an old generation;
-/// when the young one is full it becomes the old one, and the old one is dropped.
+/// A map that forgets what was not used lately: entries live in a young and an old generation. What is
+/// read moves to the young one; [`Generations::age`] makes the young one old and drops the old one.
 #[derive(Debug)]
 struct Generations<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
-    young_max: usize,
+}
+
+impl<K, V> Default for Generations<K, V> {
+    fn default() -> Self {
+        Self { young: HashMap::default(), old: HashMap::default() }
+    }
 }
 
 impl<K: Hash + Eq + Copy, V: Clone> Generations<K, V> {
-    /// At most `entries_max` entries, and always room for one.
-    fn new(entries_max: usize) -> Self {
-        Self { young: HashMap::default(), old: HashMap::default(), young_max: (entries_max / 2).max(1) }
-    }
-
-    fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
-    }
-
     fn peek(&self, key: &K) -> Option<&V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
     fn insert(&mut self, key: K, value: V) {
-        if self.young.len() >= self.young_max && !self.young.contains_key(&key) {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
-        }
         self.young.insert(key, value);
     }
 
@@ -210,8 +199,13 @@ impl<K: Hash + Eq + Copy, V: Clone> Generations<K, V> {
             Some(value) => value,
             None => read()?,
         };
-        self.insert(key, value.clone());
+        self.young.insert(key, value.clone());
         Ok(value)
+    }
+
+    fn age(&mut self) {
+        std::mem::swap(&mut self.young, &mut self.old);
+        self.young.clear();
     }
 }
 
@@ -220,22 +214,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_generation_map_keeps_what_is_used() {
-        let mut map = Generations::<u32, u32>::new(8);
-        for key in 0..100 {
-            map.insert(key, key);
-            assert_eq!(map.get_or_read(0, || Err("forgotten")), Ok(0), "the entry in use at {key}");
-            assert!(map.young.len() + map.old.len() <= 8);
+    fn what_is_used_survives_and_the_rest_is_forgotten() {
+        let mut map = Generations::<u32, u32>::default();
+        map.insert(0, 10);
+        map.insert(1, 11);
+        for _ in 0..5 {
+            map.age();
+            assert_eq!(map.get_or_read(0, || Err("forgotten")), Ok(10));
         }
         assert_eq!(map.get_or_read(1, || Err("forgotten")), Err("forgotten"));
     }
 
     #[test]
     fn a_newer_value_hides_the_older_one() {
-        let mut map = Generations::<u32, u32>::new(4);
-        for (key, value) in [(1, 1), (2, 2), (1, 3), (3, 3), (4, 4)] {
-            map.insert(key, value);
-        }
-        assert_eq!(map.peek(&1).copied().unwrap_or(3), 3);
+        let mut map = Generations::<u32, u32>::default();
+        map.insert(1, 1);
+        map.age();
+        map.insert(1, 2);
+        assert_eq!(map.peek(&1), Some(&2));
+        map.age();
+        assert_eq!(map.get_or_read(1, || Err("forgotten")), Ok(2));
     }
 }
