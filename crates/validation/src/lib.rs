@@ -7,8 +7,15 @@
 //! [`PreparedBlock`] needs no parent (hash, body roots, senders, size) and is made on workers by anyone;
 //! only [`check`] makes a [`CheckedBlock`].
 
+mod difficulty;
+mod ethash;
+
+pub use difficulty::{DifficultyInput, difficulty};
+pub use ethash::{SealError, verify_seal};
+
 use starling_chainspec::ChainSpec;
 use starling_primitives::{Address, B256, Block, BlockRef, Bytes, Header, U256};
+use std::sync::Arc;
 
 /// A decoded block with everything that can be computed from it alone.
 #[derive(Debug, Clone)]
@@ -77,7 +84,7 @@ pub struct Ancestry {
 /// A block that passed [`check`]: its header and body fit its ancestors and the rules of its fork.
 #[derive(Debug, Clone)]
 pub struct CheckedBlock {
-    prepared: PreparedBlock,
+    prepared: Arc<PreparedBlock>,
 }
 
 impl std::ops::Deref for CheckedBlock {
@@ -111,7 +118,7 @@ pub struct CheckOptions {
 /// Checks a block against its ancestors and the rules of its fork.
 pub fn check(
     spec: &ChainSpec,
-    block: PreparedBlock,
+    block: Arc<PreparedBlock>,
     ancestry: &Ancestry,
     options: CheckOptions,
 ) -> Result<CheckedBlock, HeaderError> {
