@@ -9,66 +9,15 @@
 
 mod difficulty;
 mod ethash;
+mod prepare;
 
 pub use difficulty::{DifficultyInput, difficulty};
 pub use ethash::{SealError, verify_seal};
+pub use prepare::{PrepareError, PreparedBlock};
 
 use starling_chainspec::ChainSpec;
-use starling_primitives::{Address, B256, Block, BlockRef, Bytes, Header, U256};
+use starling_primitives::{B256, Header, U256};
 use std::sync::Arc;
-
-/// A decoded block with everything that can be computed from it alone.
-#[derive(Debug, Clone)]
-pub struct PreparedBlock {
-    /// Header and body.
-    pub block: Block,
-    /// The block's RLP, byte for byte as it came.
-    pub rlp: Bytes,
-    /// keccak of the header.
-    pub hash: B256,
-    /// Transaction hashes in order.
-    pub tx_hashes: Vec<B256>,
-    /// Senders in order.
-    pub senders: Vec<Address>,
-    /// Root of the transactions as computed from the body.
-    pub transactions_root: B256,
-    /// Hash of the ommers as computed from the body.
-    pub ommers_hash: B256,
-    /// Root of the withdrawals as computed from the body, if it has any.
-    pub withdrawals_root: Option<B256>,
-    /// Block access list that came beside the block (Engine API), RLP.
-    pub access_list: Option<Bytes>,
-}
-
-/// The block's bytes are not a block.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum PrepareError {
-    /// Not RLP, or not of a block's shape.
-    #[error("block does not decode: {0}")]
-    Decode(String),
-    /// A transaction's signature leads to no sender.
-    #[error(transparent)]
-    Sender(#[from] starling_primitives::SenderError),
-}
-
-impl PreparedBlock {
-    /// Decodes and prepares a block from its RLP.
-    pub fn from_rlp(spec: &ChainSpec, rlp: Bytes) -> Result<Self, PrepareError> {
-        let _ = (spec, rlp);
-        todo!()
-    }
-
-    /// Prepares a block that was built or decoded elsewhere.
-    pub fn from_block(spec: &ChainSpec, block: Block) -> Result<Self, PrepareError> {
-        let _ = (spec, block);
-        todo!()
-    }
-
-    /// Number and hash.
-    pub fn at(&self) -> BlockRef {
-        BlockRef::new(self.block.header.number, self.hash)
-    }
-}
 
 /// What of a block's ancestors its checks need.
 #[derive(Debug, Clone)]

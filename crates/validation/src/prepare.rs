@@ -1,0 +1,162 @@
+//! What can be computed from a block's bytes alone, on any thread, before its parent is known.
+//!
+//! The bytes are cut once: hashes and roots are taken over the very slices that came, and only the fields
+//! that rules look at are decoded.
+
+use alloy_consensus::proofs::calculate_withdrawals_root;
+use alloy_eips::{eip2718::Decodable2718, eip4895::Withdrawals};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_rlp::{Header as RlpHeader, PayloadView};
+use alloy_trie::root::ordered_trie_root_with_encoder;
+use starling_chainspec::{ChainSpec, Fork};
+use starling_primitives::{Block, BlockBody, BlockRef, Header, SenderError, Transaction, recover_senders};
+
+/// A decoded block with everything that can be computed from it alone. Whether it fits anywhere is unknown.
+#[derive(Debug, Clone)]
+pub struct PreparedBlock {
+    /// Header and body.
+    pub block: Block,
+    /// The block's RLP, byte for byte as it came.
+    pub rlp: Bytes,
+    /// keccak of the header.
+    pub hash: B256,
+    /// Transaction hashes in order.
+    pub tx_hashes: Vec<B256>,
+    /// Senders in order.
+    pub senders: Vec<Address>,
+    /// Root of the transactions as computed from the body.
+    pub transactions_root: B256,
+    /// Hash of the ommers as computed from the body.
+    pub ommers_hash: B256,
+    /// Root of the withdrawals as computed from the body, if it has any list of them.
+    pub withdrawals_root: Option<B256>,
+    /// Block access list that came beside the block (Engine API), RLP.
+    pub access_list: Option<Bytes>,
+}
+
+/// The bytes are not a block, or one that no fork allows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// Not RLP, or not of a block's shape.
+    #[error("block does not decode: {what}: {error}")]
+    Decode {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong with it.
+        error: alloy_rlp::Error,
+    },
+    /// A transaction does not decode.
+    #[error("block does not decode: transaction {index}: {error}")]
+    Transaction {
+        /// Its place in the block.
+        index: usize,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// A transaction's signature leads to no sender.
+    #[error(transparent)]
+    Sender(#[from] SenderError),
+}
+
+impl PreparedBlock {
+    /// Decodes and prepares a block from its RLP. Senders are recovered on the current rayon pool.
+    pub fn from_rlp(spec: &ChainSpec, rlp: Bytes) -> Result<Self, PrepareError> {
+        let parts = Parts::cut(&rlp)?;
+        let header: Header = alloy_rlp::decode_exact(parts.header).map_err(decode("header"))?;
+        let ommers: Vec<Header> = alloy_rlp::decode_exact(parts.ommers).map_err(decode("ommers"))?;
+        let withdrawals: Option<Withdrawals> = match parts.withdrawals {
+            Some(raw) => Some(alloy_rlp::decode_exact(raw).map_err(decode("withdrawals"))?),
+            None => None,
+        };
+        let transactions = decode_transactions(&parts.transactions)?;
+
+        let low_s = spec.fork_of(&header) >= Fork::Homestead;
+        let senders = recover_senders(&transactions, low_s)?;
+        Ok(Self {
+            hash: keccak256(parts.header),
+            tx_hashes: parts.transactions.iter().map(keccak256).collect(),
+            transactions_root: ordered_trie_root_with_encoder(&parts.transactions, |tx, out| out.extend_from_slice(tx)),
+            ommers_hash: keccak256(parts.ommers),
+            withdrawals_root: withdrawals.as_ref().map(|list| calculate_withdrawals_root(list)),
+            senders,
+            access_list: None,
+            block: Block { header, body: BlockBody { transactions, ommers, withdrawals } },
+            rlp,
+        })
+    }
+
+    /// Prepares a block that was built here.
+    pub fn from_block(spec: &ChainSpec, block: &Block) -> Result<Self, PrepareError> {
+        Self::from_rlp(spec, alloy_rlp::encode(block).into())
+    }
+
+    /// Number and hash.
+    pub fn at(&self) -> BlockRef {
+        BlockRef::new(self.block.header.number, self.hash)
+    }
+}
+
+/// A block's RLP cut into its items, nothing decoded.
+struct Parts<'a> {
+    header: &'a [u8],
+    /// Each as its EIP-2718 bytes: the string's payload for typed ones, the whole list for legacy ones.
+    transactions: Vec<&'a [u8]>,
+    ommers: &'a [u8],
+    withdrawals: Option<&'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn cut(rlp: &'a [u8]) -> Result<Self, PrepareError> {
+        let mut rest = rlp;
+        let mut items = items_of(&mut rest, "block")?;
+        if !rest.is_empty() {
+            return Err(decode("block")(alloy_rlp::Error::UnexpectedLength));
+        }
+        let (header, mut transactions, ommers, withdrawals) = match items.as_mut_slice() {
+            [header, transactions, ommers] => (*header, *transactions, *ommers, None),
+            [header, transactions, ommers, withdrawals] => (*header, *transactions, *ommers, Some(*withdrawals)),
+            other => {
+                let error = alloy_rlp::Error::ListLengthMismatch { expected: 3, got: other.len() };
+                return Err(decode("block")(error));
+            }
+        };
+        let mut transactions = items_of(&mut transactions, "transactions")?;
+        for tx in &mut transactions {
+            if tx.first().is_some_and(|first| *first < alloy_rlp::EMPTY_LIST_CODE) {
+                *tx = RlpHeader::decode_bytes(tx, false).map_err(decode("transactions"))?;
+                // A type byte follows; a legacy transaction may not come wrapped in a string.
+                if tx.first().is_none_or(|kind| *kind >= alloy_rlp::EMPTY_STRING_CODE) {
+                    return Err(decode("transactions")(alloy_rlp::Error::UnexpectedString));
+                }
+            }
+        }
+        Ok(Self { header, transactions, ommers, withdrawals })
+    }
+}
+
+/// The items of the list that `buf` begins with, each with its own RLP header.
+fn items_of<'a>(buf: &mut &'a [u8], what: &'static str) -> Result<Vec<&'a [u8]>, PrepareError> {
+    match RlpHeader::decode_raw(buf).map_err(decode(what))? {
+        PayloadView::List(items) => Ok(items),
+        PayloadView::String(_) => Err(decode(what)(alloy_rlp::Error::UnexpectedString)),
+    }
+}
+
+fn decode_transactions(raw: &[&[u8]]) -> Result<Vec<Transaction>, PrepareError> {
+    raw.iter()
+        .enumerate()
+        .map(|(index, raw)| {
+            let mut rest = *raw;
+            let tx = Transaction::decode_2718(&mut rest)
+                .map_err(|error| PrepareError::Transaction { index, error: error.to_string() })?;
+            match rest {
+                [] => Ok(tx),
+                _ => Err(PrepareError::Transaction { index, error: "bytes after its end".into() }),
+            }
+        })
+        .collect()
+}
+
+fn decode(what: &'static str) -> impl Fn(alloy_rlp::Error) -> PrepareError {
+    move |error| PrepareError::Decode { what, error }
+}
