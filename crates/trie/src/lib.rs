@@ -1,13 +1,37 @@
 //! Merkle Patricia tries: incremental roots and proofs over a reader of branch rows.
 //!
 //! A trie is kept as one row a branch node, keyed by the branch's path. A row holds for each of its
-//! 16 children: nothing; a leaf (the rest of its key, its node reference); or a branch (the extension
-//! that leads to it, the reference of the node that stands in the parent). A trie whose root is not a
-//! branch (one leaf, or an extension) has a root row of its own kind at the empty path. Leaf values are
+//! 16 children: nothing; a leaf (its key, its node reference); or a branch (the extension that leads to it,
+//! the reference of the node that stands in the parent). A trie whose root is not a branch (one leaf, or an
+//! extension) has a root row of its own kind at the empty path; an empty trie has no rows. Leaf values are
 //! not in the rows: they are the flat state, which is asked for only when a leaf moves (a branch
-//! collapsing into its last leaf). So an update needs point reads only, never a cursor.
+//! collapsing into its last leaf, a leaf making room for another). So an update needs point reads only,
+//! never a cursor.
+//!
+//! ```text
+//! keys           the trie              its rows
+//! 11…            ┌1┬1─ 11…             ""   1: branch at "1", its hash    2: leaf 2a…, its hash
+//! 12…       root ┤ └2─ 12…             "1"  1: leaf 11…, its hash         2: leaf 12…, its hash
+//! 2a…            └2─── 2a…
+//! ```
+//!
+//! The rows of a trie follow from its leaves alone, not from its history: an update over old rows and one
+//! from nothing end in the same bytes. Nothing here opens a file, sleeps or knows a block.
 
-use starling_primitives::{Account, B256, BranchChanges, Bytes, Nibbles, ReadError, StateDiff, U256};
+mod memory;
+mod merge;
+mod node;
+mod proof;
+mod row;
+mod tries;
+mod update;
+mod verify;
+
+pub use memory::MemoryTrie;
+pub use proof::{account_proof, storage_proof, storage_proofs};
+use starling_primitives::{Account, B256, BranchChanges, Bytes, Nibbles, ReadError, U256};
+pub use update::{state_root, storage_root, update};
+pub use verify::{FlatRoot, RowCount, VerifyError, check_account_rows, check_storage_rows, root_of_flat};
 
 /// Branch rows and leaf values of one state. Reads may come from several threads at once.
 pub trait TrieReader: Sync {
@@ -36,28 +60,7 @@ pub enum TrieError {
     /// A row or a leaf could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Rows and flat state contradict each other.
+    /// Rows do not decode, rows and flat state contradict each other, or a diff is not sorted.
     #[error("damaged trie: {0}")]
     Damaged(String),
-}
-
-/// Applies a sorted diff to the state that `reader` shows: fills in each changed account's
-/// `after.storage_root` and returns the new state root with the branch rows that changed.
-/// Large updates are spread over the current rayon pool.
-pub fn update(reader: &dyn TrieReader, diff: &mut StateDiff) -> Result<TrieUpdate, TrieError> {
-    let _ = (reader, diff);
-    todo!()
-}
-
-/// The nodes from the state root to an account's leaf (or to where it would be), root first.
-pub fn account_proof(reader: &dyn TrieReader, account: &B256) -> Result<Vec<Bytes>, TrieError> {
-    let _ = (reader, account);
-    todo!()
-}
-
-/// The nodes from an account's storage root to a slot's leaf (or to where it would be), root first.
-/// Empty for an empty trie.
-pub fn storage_proof(reader: &dyn TrieReader, account: &B256, slot: &B256) -> Result<Vec<Bytes>, TrieError> {
-    let _ = (reader, account, slot);
-    todo!()
 }

@@ -1,0 +1,440 @@
+//! Sorted changes merged into one trie: every branch on their way is read once, rebuilt once, hashed once.
+//!
+//! The recursion follows the changes down the old rows. What comes back up is a [`Subtree`] that does not
+//! know its place yet: a leaf or a branch is hashed into a reference only when it is clear at which depth
+//! it stands, for a branch that loses all children but one gives that one to its own parent.
+
+use crate::node::{self, NodeRef};
+use crate::row::{self, Child, RootRow};
+use crate::tries::{Trie, child_path};
+use crate::{TrieError, TrieError::Damaged};
+use alloy_rlp::Encodable;
+use rayon::prelude::*;
+use smallvec::SmallVec;
+use starling_primitives::{B256, BranchRow, Bytes, EMPTY_ROOT_HASH, Nibbles, keccak256};
+
+/// From this many changes under one branch, its 16 children are handed to the pool one by one: that makes
+/// tasks of at least 50 µs, against some 5 µs for handing one over.
+pub(crate) const PARALLEL_MIN: usize = 256;
+
+/// What a key shall hold, none to delete it.
+pub(crate) struct Change<'a, V> {
+    pub(crate) key: &'a B256,
+    pub(crate) value: Option<&'a V>,
+}
+
+/// A key and what it shall hold.
+type Leaf<'a, V> = (&'a B256, &'a V);
+
+/// Leaves to build from, usually one or two where an old leaf is split.
+type Leaves<'a, V> = SmallVec<[Leaf<'a, V>; 4]>;
+
+/// What stands below some point of a trie, wherever that point is.
+enum Subtree<'a, V> {
+    Empty,
+    /// A leaf; without a value it is an old one, whose value the flat state holds.
+    Leaf {
+        key: B256,
+        value: Option<&'a V>,
+    },
+    /// The branch at `path`; without a reference it is an old one, whose row tells it.
+    Branch {
+        path: Nibbles,
+        node: Option<NodeRef>,
+    },
+}
+
+/// What changes did to a subtree.
+enum Outcome<'a, V> {
+    Unchanged,
+    Changed(Subtree<'a, V>),
+}
+
+/// A child of a branch that is being rebuilt.
+enum Slot<'a, V> {
+    Kept(Child),
+    New(Subtree<'a, V>),
+}
+
+/// Merges changes, sorted by key, into a trie; `fresh` takes it for empty without looking.
+/// The new root, and the rows that changed, sorted by path.
+pub(crate) fn merge<T: Trie>(
+    trie: &T,
+    fresh: bool,
+    changes: &[Change<'_, T::Value>],
+) -> Result<(B256, Vec<BranchRow>), TrieError> {
+    let mut merger = Merger::new(trie);
+    let old = if fresh { None } else { trie.root_row()? };
+    let outcome = match &old {
+        None => merger.child(&Nibbles::new(), &Child::Empty, changes)?,
+        Some((RootRow::Leaf { key, .. }, _)) => merger.under_leaf(key, changes)?,
+        Some((RootRow::Extension { path, .. }, _)) => merger.under_branch(path, changes)?,
+        Some((RootRow::Branch, row)) => merger.branch(&Nibbles::new(), row, changes)?,
+    };
+    let root = match outcome {
+        Outcome::Changed(subtree) => merger.place_root(subtree, old.as_ref().map(|(_, row)| &row[..]))?,
+        Outcome::Unchanged => old_root(trie, old)?,
+    };
+    Ok((root, merger.rows))
+}
+
+/// The root that the rows of a trie say it has.
+pub(crate) fn root<T: Trie>(trie: &T) -> Result<B256, TrieError> {
+    old_root(trie, trie.root_row()?)
+}
+
+fn old_root<T: Trie>(trie: &T, row: Option<(RootRow, Bytes)>) -> Result<B256, TrieError> {
+    let Some((root, row)) = row else { return Ok(EMPTY_ROOT_HASH) };
+    match root {
+        RootRow::Leaf { root, .. } | RootRow::Extension { root, .. } => Ok(root),
+        RootRow::Branch => {
+            let mut rlp = Vec::new();
+            node::encode_branch(&trie.children(&Nibbles::new(), &row)?, &mut rlp);
+            Ok(keccak256(rlp))
+        }
+    }
+}
+
+/// The recursion over one trie, or over one part of it.
+struct Merger<'t, T> {
+    trie: &'t T,
+    /// What changed, sorted by path: a branch takes its place here before its children do.
+    rows: Vec<BranchRow>,
+    /// The row being written.
+    row: Vec<u8>,
+    /// The node being encoded.
+    node: Vec<u8>,
+    /// The leaf value being encoded.
+    value: Vec<u8>,
+}
+
+impl<'t, T: Trie> Merger<'t, T> {
+    fn new(trie: &'t T) -> Self {
+        Self { trie, rows: Vec::new(), row: Vec::new(), node: Vec::new(), value: Vec::new() }
+    }
+
+    /// Changes to what stands at `at`.
+    fn child<'a>(
+        &mut self,
+        at: &Nibbles,
+        old: &Child,
+        changes: &[Change<'a, T::Value>],
+    ) -> Result<Outcome<'a, T::Value>, TrieError> {
+        match old {
+            Child::Leaf { key, .. } => self.under_leaf(key, changes),
+            Child::Branch { extension, .. } if extension.is_empty() => self.under_branch(at, changes),
+            Child::Branch { extension, .. } => self.under_branch(&at.join(extension), changes),
+            Child::Empty => match &*puts(changes) {
+                [] => Ok(Outcome::Unchanged),
+                leaves => Ok(Outcome::Changed(self.build(leaves)?)),
+            },
+        }
+    }
+
+    /// Changes where an old leaf stands: they replace it, or move it down.
+    fn under_leaf<'a>(
+        &mut self,
+        old: &B256,
+        changes: &[Change<'a, T::Value>],
+    ) -> Result<Outcome<'a, T::Value>, TrieError> {
+        let leaves = puts(changes);
+        if changes.iter().any(|change| change.key == old) {
+            return Ok(Outcome::Changed(self.build(&leaves)?));
+        }
+        if leaves.is_empty() {
+            return Ok(Outcome::Unchanged);
+        }
+        let value = self.trie.leaf(old)?;
+        let mut leaves: Leaves<'_, T::Value> = leaves.iter().map(|&(key, value)| (key, value)).collect();
+        leaves.insert(leaves.partition_point(|(key, _)| *key < old), (old, &value));
+        let (path, node) = self.build_branch(&leaves)?;
+        Ok(Outcome::Changed(Subtree::Branch { path, node: Some(node) }))
+    }
+
+    /// Changes where the old branch at `path` stands, perhaps behind an extension that they leave.
+    fn under_branch<'a>(
+        &mut self,
+        path: &Nibbles,
+        changes: &[Change<'a, T::Value>],
+    ) -> Result<Outcome<'a, T::Value>, TrieError> {
+        let inside = under(changes, path);
+        // The shortest common prefix is with the first or the last key, since they are sorted.
+        let mut puts = changes.iter().filter(|change| change.value.is_some());
+        let outermost = [puts.next(), puts.next_back()].into_iter().flatten();
+        let shared = outermost.map(|change| Nibbles::unpack(change.key).common_prefix_length(path)).min();
+        match shared {
+            Some(depth) if depth < path.len() => self.split(path, depth, changes),
+            _ if inside.is_empty() => Ok(Outcome::Unchanged),
+            _ => {
+                let row = self.trie.branch_row(path)?;
+                self.branch(path, &row, inside)
+            }
+        }
+    }
+
+    /// A new branch `depth` nibbles below the root, in the middle of the way to the old one at `path`.
+    fn split<'a>(
+        &mut self,
+        path: &Nibbles,
+        depth: usize,
+        changes: &[Change<'a, T::Value>],
+    ) -> Result<Outcome<'a, T::Value>, TrieError> {
+        let at = path.slice_unchecked(0, depth);
+        let changes = under(changes, &at);
+        let ends = ends(changes.iter().map(|change| change.key), depth);
+        let own = usize::from(path.get_unchecked(depth));
+        let place = self.rows.len();
+        self.rows.push((at, None));
+        let slots = self.each_child(changes.len(), |merger, nibble| {
+            let group = &changes[ends[nibble]..ends[nibble + 1]];
+            if nibble != own {
+                return Ok(Slot::New(merger.build(&puts(group))?));
+            }
+            Ok(Slot::New(match merger.under_branch(path, group)? {
+                Outcome::Unchanged => Subtree::Branch { path: *path, node: None },
+                Outcome::Changed(subtree) => subtree,
+            }))
+        })?;
+        self.assemble(at, slots, None, place)
+    }
+
+    /// Changes, at least one, under the old branch at `path`.
+    fn branch<'a>(
+        &mut self,
+        path: &Nibbles,
+        row: &[u8],
+        changes: &[Change<'a, T::Value>],
+    ) -> Result<Outcome<'a, T::Value>, TrieError> {
+        let old = self.trie.children(path, row)?;
+        let ends = ends(changes.iter().map(|change| change.key), path.len());
+        let place = self.rows.len();
+        self.rows.push((*path, None));
+        let slots = self.each_child(changes.len(), |merger, nibble| {
+            let group = &changes[ends[nibble]..ends[nibble + 1]];
+            if group.is_empty() {
+                return Ok(Slot::Kept(old[nibble]));
+            }
+            let mut at = *path;
+            at.push_unchecked(nibble as u8);
+            Ok(match merger.child(&at, &old[nibble], group)? {
+                Outcome::Unchanged => Slot::Kept(old[nibble]),
+                Outcome::Changed(subtree) => Slot::New(subtree),
+            })
+        })?;
+        self.assemble(*path, slots, Some(row), place)
+    }
+
+    /// A subtree of its own from leaves, sorted by key.
+    fn build<'a>(&mut self, leaves: &[Leaf<'a, T::Value>]) -> Result<Subtree<'a, T::Value>, TrieError> {
+        Ok(match leaves {
+            [] => Subtree::Empty,
+            [(key, value)] => Subtree::Leaf { key: **key, value: Some(value) },
+            _ => {
+                let (path, node) = self.build_branch(leaves)?;
+                Subtree::Branch { path, node: Some(node) }
+            }
+        })
+    }
+
+    /// The path of, and the reference to, the branch over at least two leaves.
+    fn build_branch(&mut self, leaves: &[Leaf<'_, T::Value>]) -> Result<(Nibbles, NodeRef), TrieError> {
+        let [first, last] = [leaves[0].0, leaves[leaves.len() - 1].0].map(Nibbles::unpack);
+        let path = first.slice_unchecked(0, first.common_prefix_length(&last));
+        let ends = ends(leaves.iter().map(|(key, _)| *key), path.len());
+        let place = self.rows.len();
+        self.rows.push((path, None));
+        let slots = self.each_child(leaves.len(), |merger, nibble| {
+            Ok(Slot::New(merger.build(&leaves[ends[nibble]..ends[nibble + 1]])?))
+        })?;
+        match self.assemble(path, slots, None, place)? {
+            Outcome::Changed(Subtree::Branch { path, node: Some(node) }) => Ok((path, node)),
+            _ => Err(Damaged("leaves are not sorted".into())),
+        }
+    }
+
+    /// Runs `work` for each of a branch's children, on the pool if there are many changes.
+    fn each_child<'a>(
+        &mut self,
+        changes: usize,
+        work: impl Fn(&mut Self, usize) -> Result<Slot<'a, T::Value>, TrieError> + Sync,
+    ) -> Result<[Slot<'a, T::Value>; 16], TrieError> {
+        let mut slots = [const { Slot::New(Subtree::Empty) }; 16];
+        if changes < PARALLEL_MIN || rayon::current_num_threads() == 1 {
+            for (nibble, slot) in slots.iter_mut().enumerate() {
+                *slot = work(self, nibble)?;
+            }
+            return Ok(slots);
+        }
+        let trie = self.trie;
+        let parts = slots.par_iter_mut().enumerate().map(|(nibble, slot)| {
+            let mut merger = Self::new(trie);
+            *slot = work(&mut merger, nibble)?;
+            Ok(merger.rows)
+        });
+        for mut rows in parts.collect::<Result<Vec<_>, TrieError>>()? {
+            self.rows.append(&mut rows);
+        }
+        Ok(slots)
+    }
+
+    /// The branch at `path` from its new children, or what is left if they are fewer than two.
+    /// `old` is its row up to now; `place` is where its new one goes.
+    fn assemble<'a>(
+        &mut self,
+        path: Nibbles,
+        slots: [Slot<'a, T::Value>; 16],
+        old: Option<&[u8]>,
+        place: usize,
+    ) -> Result<Outcome<'a, T::Value>, TrieError> {
+        if slots.iter().all(|slot| matches!(slot, Slot::Kept(_))) {
+            self.rows.remove(place);
+            return Ok(Outcome::Unchanged);
+        }
+        if slots.iter().filter(|slot| !slot.is_empty()).count() < 2 {
+            if old.is_none() {
+                self.rows.remove(place);
+            }
+            return Ok(Outcome::Changed(last_child(&path, slots)));
+        }
+        let mut children = [Child::Empty; 16];
+        for (child, slot) in children.iter_mut().zip(slots) {
+            *child = match slot {
+                Slot::Kept(child) => child,
+                Slot::New(subtree) => self.place(subtree, path.len() + 1)?,
+            };
+        }
+        self.row.clear();
+        row::encode_branch(path.len(), &children, &mut self.row);
+        if old == Some(&self.row[..]) {
+            self.rows.remove(place);
+            return Ok(Outcome::Unchanged);
+        }
+        self.rows[place].1 = Some(Bytes::copy_from_slice(&self.row));
+        self.node.clear();
+        node::encode_branch(&children, &mut self.node);
+        Ok(Outcome::Changed(Subtree::Branch { path, node: Some(NodeRef::of(&self.node)) }))
+    }
+
+    /// A subtree as the child of a branch, `depth` nibbles below the root.
+    fn place(&mut self, subtree: Subtree<'_, T::Value>, depth: usize) -> Result<Child, TrieError> {
+        match subtree {
+            Subtree::Empty => Ok(Child::Empty),
+            Subtree::Leaf { key, value } => {
+                self.encode_leaf(&key, value, depth)?;
+                Ok(Child::Leaf { key, node: NodeRef::of(&self.node) })
+            }
+            Subtree::Branch { path, node } => {
+                let extension = path.slice_unchecked(depth, path.len());
+                let node = self.encode_way_to_branch(&path, node, &extension)?;
+                Ok(Child::Branch { extension, node })
+            }
+        }
+    }
+
+    /// A subtree as the whole trie: its root, with the row at the empty path in order.
+    fn place_root(&mut self, subtree: Subtree<'_, T::Value>, old: Option<&[u8]>) -> Result<B256, TrieError> {
+        let (root, row) = match subtree {
+            Subtree::Empty => (EMPTY_ROOT_HASH, None),
+            Subtree::Leaf { key, value } => {
+                self.encode_leaf(&key, value, 0)?;
+                let root = keccak256(&self.node);
+                (root, Some(row::encode_root_leaf(&key, &root)))
+            }
+            Subtree::Branch { path, node } => {
+                let root = self.encode_way_to_branch(&path, node, &path)?.root_hash();
+                if path.is_empty() {
+                    return Ok(root);
+                }
+                (root, Some(row::encode_root_extension(&path, &root)))
+            }
+        };
+        if self.rows.first().is_some_and(|(path, _)| path.is_empty()) {
+            self.rows.remove(0);
+        }
+        if row.as_deref() != old {
+            self.rows.insert(0, (Nibbles::new(), row.map(Bytes::from)));
+        }
+        Ok(root)
+    }
+
+    fn encode_leaf(&mut self, key: &B256, value: Option<&T::Value>, depth: usize) -> Result<(), TrieError> {
+        self.value.clear();
+        match value {
+            Some(value) => value.encode(&mut self.value),
+            None => self.trie.leaf(key)?.encode(&mut self.value),
+        }
+        self.node.clear();
+        node::encode_leaf(key, depth, &self.value, &mut self.node);
+        Ok(())
+    }
+
+    /// The reference to the branch at `path`, or to the extension before it.
+    fn encode_way_to_branch(
+        &mut self,
+        path: &Nibbles,
+        branch: Option<NodeRef>,
+        extension: &Nibbles,
+    ) -> Result<NodeRef, TrieError> {
+        let branch = match branch {
+            Some(node) => node,
+            None => self.trie.branch_node(path)?,
+        };
+        if extension.is_empty() {
+            return Ok(branch);
+        }
+        self.node.clear();
+        node::encode_extension(extension, &branch, &mut self.node);
+        Ok(NodeRef::of(&self.node))
+    }
+}
+
+impl<V> Slot<'_, V> {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Kept(Child::Empty) | Self::New(Subtree::Empty))
+    }
+}
+
+/// The one child that is left of the branch at `path`, if one is.
+fn last_child<'a, V>(path: &Nibbles, slots: [Slot<'a, V>; 16]) -> Subtree<'a, V> {
+    let left = slots.into_iter().enumerate().find(|(_, slot)| !slot.is_empty());
+    match left {
+        None | Some((_, Slot::Kept(Child::Empty))) => Subtree::Empty,
+        Some((_, Slot::New(subtree))) => subtree,
+        Some((_, Slot::Kept(Child::Leaf { key, .. }))) => Subtree::Leaf { key, value: None },
+        Some((nibble, Slot::Kept(Child::Branch { extension, node }))) => Subtree::Branch {
+            path: child_path(path, nibble as u8, &extension),
+            // Behind an extension the parent knows the extension's reference only.
+            node: extension.is_empty().then_some(node),
+        },
+    }
+}
+
+/// What is put, without what is deleted.
+fn puts<'a, V>(changes: &[Change<'a, V>]) -> Leaves<'a, V> {
+    changes.iter().filter_map(|change| Some((change.key, change.value?))).collect()
+}
+
+/// The changes whose keys begin with `path`.
+fn under<'c, 'a, V>(changes: &'c [Change<'a, V>], path: &Nibbles) -> &'c [Change<'a, V>] {
+    let starts = |change: &Change<'_, V>| Nibbles::unpack(change.key).starts_with(path);
+    if changes.first().is_some_and(starts) && changes.last().is_some_and(starts) {
+        return changes;
+    }
+    let first = changes.partition_point(|change| Nibbles::unpack(change.key) < *path);
+    let rest = &changes[first..];
+    &rest[..rest.partition_point(starts)]
+}
+
+/// Where each nibble's keys begin, and at last where all end: sorted keys grouped by the nibble at `depth`.
+fn ends<'k>(keys: impl Iterator<Item = &'k B256>, depth: usize) -> [usize; 17] {
+    let mut ends = [0; 17];
+    for key in keys {
+        let byte = key[depth / 2];
+        let nibble = if depth.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f };
+        ends[usize::from(nibble) + 1] += 1;
+    }
+    for nibble in 0..16 {
+        ends[nibble + 1] += ends[nibble];
+    }
+    ends
+}
