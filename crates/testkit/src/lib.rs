@@ -1,3 +1,26 @@
-//! What tests of the whole share: where fixtures lie, the node as a process, runners over both.
+//! What tests of the whole share: where fixtures lie, the node as a process, and the runners over both.
+//!
+//! The runners drive the `starling` program as a stranger would, through its command line, JSON-RPC and the Engine
+//! API, and import nothing of its code. Each runner is a function that prints what it found and answers with what
+//! failed, so that the `testkit` program and the tests in `tests/` are two thin callers of the same thing.
+//!
+//! | module | proves |
+//! |---|---|
+//! | [`chains`] | real chains are imported to their published head and exported byte for byte |
+//! | [`rpc`] | JSON-RPC answers are those of the published request and response files |
+//! | [`engine`] | every payload is judged right, and so is every payload with one thing wrong |
+//! | [`crash`] | a process killed at any moment loses nothing and starts again |
+//! | [`bench`] | how fast it is, beside geth |
 
+pub mod bench;
+pub mod chains;
+pub mod crash;
+pub mod engine;
 pub mod fixtures;
+pub mod http;
+pub mod memory;
+pub mod node;
+pub mod rpc;
+
+/// What a runner answers: nothing, or everything that failed, as text for people.
+pub type Outcome<T = ()> = Result<T, String>;

@@ -1,0 +1,69 @@
+//! `testkit`: the runners of this crate from the command line. The tests in `tests/` call the same functions.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use starling_testkit::{Outcome, bench, chains, crash, engine, rpc};
+
+const USAGE: &str = "\
+usage: testkit COMMAND
+
+  chains                         import, head, export of every chain at hand
+  rpc-compat [--cases DIR]       the published JSON-RPC requests and responses, a table by method
+  engine [--record]              a chain as Engine API payloads, and payloads with one thing wrong;
+                                 --record asks geth (STARLING_GETH) again and keeps its answers
+  crash [--kills N] [--seed S]   imports killed at random moments (20)
+  bench-import [FLAGS]           import speed beside geth; flags go to chainforge's bench-import.py
+  bench-restart                  time to the first answer after SIGKILL, and memory
+
+The program under test is STARLING_BIN, or `starling` of the same build. STARLING_FIXTURES names the folder of
+fixtures. Exit status: 0 all held, 1 something failed, 2 wrong usage.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(outcome) = run(&arguments) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// None if the arguments are not understood.
+fn run(arguments: &[String]) -> Option<Outcome> {
+    let (command, flags) = arguments.split_first()?;
+    match command.as_str() {
+        "chains" => flags.is_empty().then(chains::run),
+        "rpc-compat" => match flags {
+            [] => Some(rpc::run(None)),
+            [flag, folder] if flag == "--cases" => Some(rpc::run(Some(&PathBuf::from(folder)))),
+            _ => None,
+        },
+        "engine" => match flags {
+            [] => Some(engine::run()),
+            [flag] if flag == "--record" => Some(engine::record()),
+            _ => None,
+        },
+        "crash" => crash_flags(flags).map(|(kills, seed)| crash::run(kills, seed)),
+        "bench-import" => Some(bench::import(flags)),
+        "bench-restart" => flags.is_empty().then(bench::restart),
+        _ => None,
+    }
+}
+
+fn crash_flags(flags: &[String]) -> Option<(usize, u64)> {
+    let (mut kills, mut seed) = (crash::KILLS_DEFAULT, rand::random());
+    for pair in flags.chunks(2) {
+        match pair {
+            [flag, number] if flag == "--kills" => kills = number.parse().ok()?,
+            [flag, number] if flag == "--seed" => seed = number.parse().ok()?,
+            _ => return None,
+        }
+    }
+    Some((kills, seed))
+}
