@@ -46,6 +46,9 @@ pub enum ChainError {
     /// Writing failed for good; the node must be started again.
     #[error("{0}")]
     Write(String),
+    /// The executor itself failed, which no block can cause: a defect to be reported.
+    #[error("internal error: {0}")]
+    Internal(String),
     /// The node is shutting down.
     #[error("the node is shutting down")]
     Closed,

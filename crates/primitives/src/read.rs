@@ -3,7 +3,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::{BTreeMap, HashMap};
 
 /// Why state could not be read.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The snapshot was held longer than its deadline; take a new one.
     #[error("the snapshot of block {block} has expired; ask again")]

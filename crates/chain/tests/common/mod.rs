@@ -1,0 +1,45 @@
+//! Chains of the fixtures over a database in memory.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod forge;
+
+use alloy_rlp::Header as RlpHeader;
+use starling_chain::{ChainConfig, ChainCore};
+use starling_chainspec::ChainSpec;
+use starling_primitives::Bytes;
+use starling_storage::{Database, GenesisRecord, StorageConfig};
+use starling_validation::PreparedBlock;
+use std::sync::Arc;
+
+/// A chain at its genesis.
+pub fn open(genesis: &str, storage: StorageConfig) -> ChainCore {
+    let spec = Arc::new(ChainSpec::from_genesis_json("test", genesis).expect("a genesis of the fixtures"));
+    let block = starling_state::genesis_record(&spec).expect("its state");
+    let db = Database::create(storage, GenesisRecord { block, config: Bytes::from_static(b"{}") }).expect("a database");
+    ChainCore::open(spec, db, ChainConfig::default()).expect("a chain")
+}
+
+/// The blocks of an RLP stream, each with its bytes.
+pub fn split(mut stream: &[u8]) -> Vec<Bytes> {
+    let mut blocks = Vec::new();
+    while !stream.is_empty() {
+        let mut rest = stream;
+        let header = RlpHeader::decode(&mut rest).expect("a list");
+        let length = stream.len() - rest.len() + header.payload_length;
+        blocks.push(Bytes::copy_from_slice(&stream[..length]));
+        stream = &stream[length..];
+    }
+    blocks
+}
+
+/// A block of the fixtures, prepared.
+pub fn prepare(chain: &ChainCore, rlp: Bytes) -> Arc<PreparedBlock> {
+    Arc::new(PreparedBlock::from_rlp(chain.spec(), rlp).expect("a block of the fixtures"))
+}
+
+/// A fixture chain: its genesis and its blocks, none (said aloud) if it is not there.
+pub fn fixture(folder: &str) -> Option<(String, Vec<Bytes>)> {
+    let genesis = starling_testkit::fixtures::read(&format!("{folder}/genesis.json"))?;
+    let stream = starling_testkit::fixtures::read_bytes(&format!("{folder}/chain.rlp"))?;
+    Some((genesis, split(&stream)))
+}
