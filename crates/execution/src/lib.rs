@@ -1,6 +1,29 @@
-//! Runs blocks, transactions and calls: our own block executor over revm.
+//! Runs blocks, transactions and calls: our own block executor over an EVM library.
 //!
-//! One file, `evm.rs`, names revm. Everything else speaks of blocks, receipts and diffs.
+//! ```text
+//! CheckedBlock + parent state ──execute──► ExecutedBlock: receipts, StateDiff, access list
+//!     begin: DAO drain, system calls     each transaction: admit → run → commit → receipt     end: withdrawals,
+//!     requests, rewards → Computed → compared with the header
+//! ```
+//!
+//! `evm/` alone names the library. Everything else speaks of blocks, receipts and diffs. Nothing here computes
+//! a state root, opens a file or spawns a thread.
 
-mod border;
-pub use border::*;
+mod access_list;
+mod block;
+mod call;
+mod dao;
+mod error;
+mod evm;
+mod overlay;
+mod requests;
+mod rewards;
+mod system;
+
+pub use block::{Computed, ExecutedBlock, IntermediateRoot, execute, execute_unchecked};
+pub use call::{
+    AccountOverride, BlockOverride, Call, CallLimits, CallOutcome, CallResult, Overrides, call, create_access_list,
+    estimate_gas,
+};
+pub use error::{BlockError, CallError, ReadFailure, TxError};
+pub use evm::warm_kzg;

@@ -1,0 +1,317 @@
+use crate::{
+    access_list, dao,
+    error::{BlockError, TxError},
+    evm::{AccessRecorder, BlockRules, Machine, Ran, RunError},
+    overlay::Overlay,
+    requests, rewards, system,
+};
+use alloy_consensus::Transaction as _;
+use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
+use alloy_primitives::{Address, B256, Bloom, Bytes};
+use starling_chainspec::{ChainSpec, Fork};
+use starling_primitives::{
+    BlockBody, Header, ReadError, Receipt, ReceiptOutcome, StateDiff, StateReader, Transaction, receipts_root,
+};
+use starling_validation::CheckedBlock;
+
+/// A block that was run, and whose header agrees with what running it gave: gas used, receipts root,
+/// bloom, requests hash, access list hash, blob gas. The state root is the caller's to check.
+#[derive(Debug, Clone)]
+pub struct ExecutedBlock {
+    /// The block.
+    pub block: CheckedBlock,
+    /// Receipts in order.
+    pub receipts: Vec<Receipt>,
+    /// What it changed; storage roots are still those before (`trie` fills them in).
+    pub diff: StateDiff,
+    /// Block access list as RLP, if the fork has one.
+    pub access_list: Option<Bytes>,
+}
+
+/// What running a block gave: the header fields that follow from it, and what they are roots of.
+#[derive(Debug, Clone)]
+pub struct Computed {
+    /// Receipts in order.
+    pub receipts: Vec<Receipt>,
+    /// What the block changed; storage roots are still those before.
+    pub diff: StateDiff,
+    /// Header field.
+    pub gas_used: u64,
+    /// Header field, since Cancun.
+    pub blob_gas_used: Option<u64>,
+    /// Header field.
+    pub receipts_root: B256,
+    /// Header field.
+    pub logs_bloom: Bloom,
+    /// Requests with their type bytes, empty ones left out (EIP-7685), since Prague.
+    pub requests: Option<Vec<Bytes>>,
+    /// Header field, since Prague.
+    pub requests_hash: Option<B256>,
+    /// Block access list as RLP (EIP-7928), since Amsterdam.
+    pub access_list: Option<Bytes>,
+    /// Header field, since Amsterdam.
+    pub access_list_hash: Option<B256>,
+}
+
+/// Computes the state root after a cumulative diff: what receipts before Byzantium carry.
+pub type IntermediateRoot<'a> = dyn FnMut(&mut StateDiff) -> Result<B256, ReadError> + 'a;
+
+/// Runs a checked block on its parent's state. `root` is called only before Byzantium, once a transaction.
+pub fn execute(
+    spec: &ChainSpec,
+    block: CheckedBlock,
+    parent_state: &dyn StateReader,
+    root: &mut IntermediateRoot<'_>,
+) -> Result<ExecutedBlock, BlockError> {
+    let header = &block.block.header;
+    let computed = execute_unchecked(spec, header, &block.block.body, &block.senders, parent_state, root)?;
+    computed.agrees_with(header)?;
+    let Computed { receipts, diff, access_list, .. } = computed;
+    Ok(ExecutedBlock { block, receipts, diff, access_list })
+}
+
+/// Runs a block and computes the header fields that follow from it, instead of comparing them. Of the
+/// header it reads only what is known before: parent, number, time, limits, fees, author, roots of the outside.
+pub fn execute_unchecked(
+    spec: &ChainSpec,
+    header: &Header,
+    body: &BlockBody,
+    senders: &[Address],
+    parent_state: &dyn StateReader,
+    root: &mut IntermediateRoot<'_>,
+) -> Result<Computed, BlockError> {
+    if senders.len() != body.transactions.len() {
+        return Err(BlockError::Senders { senders: senders.len(), transactions: body.transactions.len() });
+    }
+    let mut run = BlockRun::new(spec, header, parent_state)?;
+    run.begin()?;
+    for (tx, sender) in body.transactions.iter().zip(senders) {
+        run.transaction(tx, *sender, root)?;
+    }
+    run.end(body)
+}
+
+impl Computed {
+    /// Compares with a header, in the order of the execution specs.
+    pub fn agrees_with(&self, header: &Header) -> Result<(), BlockError> {
+        if header.gas_used != self.gas_used {
+            return Err(BlockError::GasUsed { header: header.gas_used, computed: self.gas_used });
+        }
+        if header.receipts_root != self.receipts_root {
+            return Err(BlockError::ReceiptsRoot { header: header.receipts_root, computed: self.receipts_root });
+        }
+        if header.logs_bloom != self.logs_bloom {
+            return Err(BlockError::LogsBloom {
+                header: Box::new(header.logs_bloom),
+                computed: Box::new(self.logs_bloom),
+            });
+        }
+        if let Some(computed) = self.blob_gas_used
+            && header.blob_gas_used != Some(computed)
+        {
+            return Err(BlockError::BlobGasUsed { header: header.blob_gas_used.unwrap_or_default(), computed });
+        }
+        if header.requests_hash != self.requests_hash {
+            return Err(BlockError::RequestsHash { header: header.requests_hash, computed: self.requests_hash });
+        }
+        if header.block_access_list_hash != self.access_list_hash {
+            return Err(BlockError::AccessListHash {
+                header: header.block_access_list_hash,
+                computed: self.access_list_hash,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A block on its way.
+struct BlockRun<'a> {
+    // what it is
+    spec: &'a ChainSpec,
+    header: &'a Header,
+    fork: Fork,
+    // the state so far
+    machine: Machine<'a>,
+    recorder: Option<AccessRecorder>,
+    receipts: Vec<Receipt>,
+    gas: GasPool,
+    blob_gas_used: u64,
+}
+
+impl<'a> BlockRun<'a> {
+    fn new(spec: &'a ChainSpec, header: &'a Header, parent_state: &'a dyn StateReader) -> Result<Self, BlockError> {
+        let author = spec.consensus.author(header).ok_or(BlockError::NoAuthor)?;
+        let rules = BlockRules::of_block(spec, header, author);
+        let fork = rules.fork;
+        Ok(Self {
+            spec,
+            header,
+            fork,
+            machine: Machine::new(&rules, Overlay::new(parent_state)),
+            recorder: (fork >= Fork::Amsterdam).then(AccessRecorder::default),
+            receipts: Vec::new(),
+            gas: GasPool::new(header.gas_limit, fork),
+            blob_gas_used: 0,
+        })
+    }
+
+    /// What comes before the first transaction.
+    fn begin(&mut self) -> Result<(), BlockError> {
+        if dao::is_drained_at(self.spec, self.header.number) {
+            dao::drain(self.machine.overlay())?;
+        }
+        system::before_transactions(&mut self.machine, self.recorder.as_mut(), self.fork, self.header)
+    }
+
+    fn transaction(
+        &mut self,
+        tx: &Transaction,
+        sender: Address,
+        root: &mut IntermediateRoot<'_>,
+    ) -> Result<(), BlockError> {
+        let index = self.receipts.len();
+        let invalid = |why| BlockError::Transaction { index, tx_hash: *tx.tx_hash(), why };
+        self.admit(tx).map_err(invalid)?;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.advance();
+        }
+        let ran = match self.machine.transact(tx, sender) {
+            Ok(ran) => ran,
+            Err(RunError::Invalid(why)) => return Err(invalid(why)),
+            Err(other) => return Err(fatal(other)),
+        };
+        self.machine.commit(self.recorder.as_mut())?;
+        self.gas.take(&ran);
+        let outcome = if self.fork >= Fork::Byzantium {
+            ReceiptOutcome::Status(ran.is_success())
+        } else {
+            ReceiptOutcome::StateRoot(root(&mut self.machine.overlay().diff())?)
+        };
+        self.receipts.push(Receipt {
+            tx_type: tx.tx_type(),
+            outcome,
+            cumulative_gas_used: self.gas.cumulative,
+            logs: ran.logs,
+        });
+        Ok(())
+    }
+
+    /// The checks of a transaction that depend on the block around it.
+    fn admit(&mut self, tx: &Transaction) -> Result<(), TxError> {
+        if self.fork < Fork::SpuriousDragon && tx.is_legacy() && tx.chain_id().is_some() {
+            return Err(TxError::ProtectedTooEarly);
+        }
+        self.gas.admit(tx.gas_limit())?;
+        if let Some(blob_gas) = tx.blob_gas_used()
+            && let Some(schedule) = self.spec.blob_schedule_at(self.header)
+        {
+            let have = self.blob_gas_used.saturating_add(blob_gas);
+            let limit = schedule.max.saturating_mul(DATA_GAS_PER_BLOB);
+            if have > limit {
+                return Err(TxError::BlobGasLimitReached { have, limit });
+            }
+            self.blob_gas_used = have;
+        }
+        Ok(())
+    }
+
+    /// What comes after the last transaction.
+    fn end(mut self, body: &BlockBody) -> Result<Computed, BlockError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.advance();
+        }
+        if let Some(withdrawals) = &body.withdrawals {
+            rewards::withdrawals(self.machine.overlay(), self.recorder.as_mut(), withdrawals)?;
+        }
+        let requests = if self.fork >= Fork::Prague {
+            let deposits = requests::deposits(self.spec.deposit_contract, &self.receipts)?;
+            Some(system::requests(&mut self.machine, self.recorder.as_mut(), self.fork, deposits)?)
+        } else {
+            None
+        };
+        rewards::pay(self.machine.overlay(), &self.spec.consensus, self.fork, self.header, &body.ommers)?;
+        self.compute(requests)
+    }
+
+    fn compute(mut self, requests: Option<Vec<Bytes>>) -> Result<Computed, BlockError> {
+        let (access_list, access_list_hash) = match self.recorder.take() {
+            Some(recorder) => {
+                let (list, hash) = access_list::encode(&recorder.finish(), self.header.gas_limit)?;
+                (Some(list), Some(hash))
+            }
+            None => (None, None),
+        };
+        let receipts = self.receipts;
+        Ok(Computed {
+            gas_used: self.gas.block_gas_used(),
+            blob_gas_used: (self.fork >= Fork::Cancun).then_some(self.blob_gas_used),
+            receipts_root: receipts_root(&receipts),
+            logs_bloom: logs_bloom(&receipts),
+            receipts,
+            diff: self.machine.overlay().diff(),
+            requests_hash: requests.as_deref().map(requests::hash),
+            requests,
+            access_list,
+            access_list_hash,
+        })
+    }
+}
+
+/// Errors of the machine that are not a transaction's fault.
+pub(crate) fn fatal(error: RunError) -> BlockError {
+    match error {
+        RunError::Read(error) => error.into(),
+        RunError::Internal(why) => BlockError::Internal(why),
+        RunError::Invalid(why) => BlockError::Internal(why.to_string()),
+        RunError::Deadline => BlockError::Internal("a block has no deadline".into()),
+    }
+}
+
+fn logs_bloom(receipts: &[Receipt]) -> Bloom {
+    let mut bloom = Bloom::ZERO;
+    for log in receipts.iter().flat_map(|receipt| &receipt.logs) {
+        bloom.accrue_log(log);
+    }
+    bloom
+}
+
+/// Gas of a block: since Amsterdam regular and state gas are counted apart (EIP-8037), and refunds do not
+/// return gas to the block (EIP-7778).
+struct GasPool {
+    limit: u64,
+    two_dimensional: bool,
+    cumulative: u64,
+    regular: u64,
+    state: u64,
+}
+
+impl GasPool {
+    /// Most regular gas of one transaction (EIP-7825), which is all that it can take of the block's.
+    const TX_REGULAR_GAS_MAX: u64 = 16_777_216;
+
+    fn new(limit: u64, fork: Fork) -> Self {
+        Self { limit, two_dimensional: fork >= Fork::Amsterdam, cumulative: 0, regular: 0, state: 0 }
+    }
+
+    fn admit(&self, gas_limit: u64) -> Result<(), TxError> {
+        let check = |have: u64, used: u64| {
+            let left = self.limit.saturating_sub(used);
+            if have > left { Err(TxError::GasLimitReached { have, left }) } else { Ok(()) }
+        };
+        if !self.two_dimensional {
+            return check(gas_limit, self.cumulative);
+        }
+        check(gas_limit.min(Self::TX_REGULAR_GAS_MAX), self.regular)?;
+        check(gas_limit, self.state)
+    }
+
+    fn take(&mut self, ran: &Ran) {
+        self.cumulative = self.cumulative.saturating_add(ran.gas_used);
+        self.regular = self.regular.saturating_add(ran.regular_gas);
+        self.state = self.state.saturating_add(ran.state_gas);
+    }
+
+    fn block_gas_used(&self) -> u64 {
+        if self.two_dimensional { self.regular.max(self.state) } else { self.cumulative }
+    }
+}

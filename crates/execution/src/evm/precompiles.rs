@@ -1,0 +1,80 @@
+use alloy_primitives::{
+    Address,
+    map::{AddressMap, AddressSet},
+};
+use revm::{
+    context::{Cfg, ContextTr},
+    handler::{EthPrecompiles, PrecompileProvider},
+    interpreter::{CallInputs, InterpreterResult},
+    primitives::hardfork::SpecId,
+};
+
+/// The fork's precompiles, some of which a call's overrides may have moved or taken away.
+#[derive(Debug, Clone)]
+pub(crate) struct Precompiles {
+    inner: EthPrecompiles,
+    /// None until the first change: then, by address, where the precompile behind it lies in the fork's set.
+    changed: Option<Changed>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Changed {
+    origin: AddressMap<Address>,
+    addresses: AddressSet,
+}
+
+impl Precompiles {
+    pub(super) fn new(spec: SpecId) -> Self {
+        Self { inner: EthPrecompiles::new(spec), changed: None }
+    }
+
+    pub(crate) fn contains(&self, address: &Address) -> bool {
+        self.addresses().contains(address)
+    }
+
+    pub(crate) fn addresses(&self) -> &AddressSet {
+        match &self.changed {
+            Some(changed) => &changed.addresses,
+            None => self.inner.warm_addresses(),
+        }
+    }
+
+    /// Takes a precompile away, or moves it to another address.
+    pub(crate) fn displace(&mut self, from: Address, to: Option<Address>) {
+        let inner = &self.inner;
+        let changed = self.changed.get_or_insert_with(|| {
+            let addresses = inner.warm_addresses().clone();
+            Changed { origin: addresses.iter().map(|address| (*address, *address)).collect(), addresses }
+        });
+        let Some(origin) = changed.origin.remove(&from) else { return };
+        changed.addresses.remove(&from);
+        if let Some(to) = to {
+            changed.origin.insert(to, origin);
+            changed.addresses.insert(to);
+        }
+    }
+}
+
+impl<CTX: ContextTr> PrecompileProvider<CTX> for Precompiles {
+    type Output = InterpreterResult;
+
+    fn set_spec(&mut self, spec: <CTX::Cfg as Cfg>::Spec) -> bool {
+        <EthPrecompiles as PrecompileProvider<CTX>>::set_spec(&mut self.inner, spec)
+    }
+
+    fn run(&mut self, context: &mut CTX, inputs: &CallInputs) -> Result<Option<InterpreterResult>, String> {
+        let Some(changed) = &self.changed else { return self.inner.run(context, inputs) };
+        match changed.origin.get(&inputs.bytecode_address) {
+            None => Ok(None),
+            Some(origin) => {
+                let mut inputs = inputs.clone();
+                inputs.bytecode_address = *origin;
+                self.inner.run(context, &inputs)
+            }
+        }
+    }
+
+    fn warm_addresses(&self) -> &AddressSet {
+        self.addresses()
+    }
+}
