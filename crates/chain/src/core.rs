@@ -1,4 +1,4 @@
-use crate::{BadBlock, ChainError, ChainEvent, ChainHandle, handle::Shared, invalid::InvalidBlocks};
+use crate::{BadBlock, ChainError, ChainEvent, ChainHandle, ImportTimes, handle::Shared, invalid::InvalidBlocks};
 use starling_chainspec::ChainSpec;
 use starling_primitives::{B256, BlockRef, Header, ReadError, U256};
 use starling_state::{ChainView, HeadCache};
@@ -40,6 +40,7 @@ pub struct ChainCore {
     pub(crate) head: Head,
     pub(crate) safe: Option<BlockRef>,
     pub(crate) finalized: Option<BlockRef>,
+    pub(crate) times: ImportTimes,
     /// The last record written since the start.
     pub(crate) written: Option<Lsn>,
     /// What readers see; written here alone.
@@ -66,6 +67,7 @@ impl ChainCore {
             shared: Arc::new(Shared::new(db.clone(), published)),
             cache: HeadCache::new(config.cache_size_bytes_max),
             invalid: InvalidBlocks::default(),
+            times: ImportTimes::default(),
             written: None,
             head,
             safe: record.safe,
@@ -99,6 +101,11 @@ impl ChainCore {
     /// The last invalid blocks, newest first, at most 16.
     pub fn bad_blocks(&self) -> Vec<BadBlock> {
         self.invalid.bad_blocks()
+    }
+
+    /// Where the importing thread's time went since the chain was opened.
+    pub fn times(&self) -> ImportTimes {
+        self.times
     }
 
     /// The database underneath.

@@ -1,6 +1,7 @@
 use crate::{
     ChainCore, ChainError,
     core::{Head, place_of},
+    times::Watch,
 };
 use starling_primitives::{B256, BlockRef, ReadError, U256};
 use starling_storage::View;
@@ -95,10 +96,13 @@ impl ChainCore {
             metrics::counter!("chain_reorgs_total").increment(1);
             metrics::histogram!("chain_reorg_depth_blocks").record(depth as f64);
         }
+        let mut watch = Watch::start();
         let view = self.db.view(target.hash)?;
         self.head = Head::read(&view, target)?;
         metrics::gauge!("chain_head_block_number").set(target.number as f64);
-        self.publish(view, common)
+        self.publish(view, common)?;
+        watch.lap(&mut self.times.head);
+        Ok(())
     }
 }
 

@@ -130,11 +130,13 @@ impl ChainCore {
         parent_header: &Header,
         block: Arc<PreparedBlock>,
     ) -> Result<Option<U256>, Refusal> {
+        let mut watch = Watch::start();
         let ancestry = ancestry(&view, parent, parent_header, &block)?;
         let options = CheckOptions { seal: self.config.check_seal };
         let checked = starling_validation::check(&self.spec, block, &ancestry, options)
             .map_err(|error| Refusal::Invalid(error.to_string()))?;
         let total_difficulty = total_difficulty(&ancestry, &checked);
+        watch.lap(&mut self.times.check);
 
         let state = StateView::new(view);
         self.cache.move_to(parent.hash);
@@ -151,12 +153,17 @@ impl ChainCore {
             rule => Refusal::Invalid(rule.to_string()),
         })?;
 
+        watch.lap(&mut self.times.execute);
+
         let TrieUpdate { root, branches } = starling_trie::update(&rows, &mut executed.diff)?;
         let expected = executed.block.block.header.state_root;
         if root != expected {
             return Err(Refusal::Invalid(format!("state root {expected}, running the block gave {root}")));
         }
+        watch.lap(&mut self.times.root);
+
         self.keep(executed, branches, total_difficulty)?;
+        watch.lap(&mut self.times.keep);
         Ok(total_difficulty)
     }
 

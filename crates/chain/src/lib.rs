@@ -24,6 +24,7 @@ mod handle;
 mod import;
 mod invalid;
 mod rewind;
+mod times;
 
 pub use crate::core::{ChainConfig, ChainCore};
 pub use actor::{Chain, spawn};
@@ -31,6 +32,7 @@ pub use fork_choice::SetHeadOutcome;
 pub use handle::{ChainEvent, ChainHandle};
 pub use import::ImportOutcome;
 pub use invalid::BadBlock;
+pub use times::ImportTimes;
 
 use starling_primitives::ReadError;
 
