@@ -1,4 +1,4 @@
-use crate::{ChainCore, ChainError, core::header_of, invalid::Verdict};
+use crate::{ChainCore, ChainError, core::header_of, invalid::Verdict, times::Watch};
 use alloy_rlp::Decodable;
 use starling_execution::{BlockError, ExecutedBlock};
 use starling_primitives::{
