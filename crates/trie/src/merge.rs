@@ -438,3 +438,6 @@ fn ends<'k>(keys: impl Iterator<Item = &'k B256>, depth: usize) -> [usize; 17] {
     }
     ends
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,3 +209,6 @@ impl<'a> Input<'a> {
         if self.0.is_empty() { Ok(()) } else { Err("bytes after its end") }
     }
 }
+
+#[cfg(test)]
+mod tests;
