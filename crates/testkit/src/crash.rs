@@ -26,8 +26,8 @@ const CHAINS: &[&str] = &["devp2p-chain/hive-sync", "devp2p-chain/geth-ethtest"]
 const FAILPOINTS: &[(&str, u32)] =
     &[("journal-write", 600), ("flush-write", 8), ("flush-commit", 4), ("flush-delete", 4)];
 
-/// Flush this often, in blocks: the chains here are too short to reach the journal's own bound.
-const FLUSH_BLOCKS: &str = "100";
+/// Bound of the journal: the chains here are too short to reach the default one, and flushes are what is to be hit.
+const JOURNAL_SIZE: &str = "1MiB";
 
 /// An import that is not killed ends within this time.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -125,7 +125,7 @@ fn import(home: &Home, reference: &Reference, death: Option<Death>) -> Outcome<b
     let log = home.beside("import.log");
     let output = std::fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
     let mut command = home.command("import")?;
-    command.arg(reference.folder.join("chain.rlp")).env("STARLING_FLUSH_BLOCKS", FLUSH_BLOCKS);
+    command.args(["--datadir.journalsize", JOURNAL_SIZE]).arg(reference.folder.join("chain.rlp"));
     command.stdout(std::process::Stdio::null()).stderr(output);
     if let Some(Death::Point(name, passes)) = death {
         command.env("STARLING_FAILPOINT", format!("{name}:{passes}"));
