@@ -86,9 +86,24 @@ pub fn execute_unchecked(
     let mut run = BlockRun::new(spec, header, parent_state)?;
     run.begin()?;
     for (tx, sender) in body.transactions.iter().zip(senders) {
-        run.transaction(tx, *sender, root)?;
+        let receipt = run.transaction(tx, *sender, root)?;
+        run.receipts.push(receipt);
     }
     run.end(body)
+}
+
+/// Runs one transaction alone, as the first of a block with this header, without what surrounds the
+/// transactions of a block: system calls, withdrawals, rewards. A receipt before Byzantium has a zero root.
+pub fn execute_transaction(
+    spec: &ChainSpec,
+    header: &Header,
+    tx: &Transaction,
+    sender: Address,
+    state: &dyn StateReader,
+) -> Result<(Receipt, StateDiff), BlockError> {
+    let mut run = BlockRun::new(spec, header, state)?;
+    let receipt = run.transaction(tx, sender, &mut |_| Ok(B256::ZERO))?;
+    Ok((receipt, run.machine.overlay().diff()))
 }
 
 impl Computed {
@@ -168,9 +183,9 @@ impl<'a> BlockRun<'a> {
         tx: &Transaction,
         sender: Address,
         root: &mut IntermediateRoot<'_>,
-    ) -> Result<(), BlockError> {
+    ) -> Result<Receipt, BlockError> {
         let index = self.receipts.len();
-        let invalid = |why| BlockError::Transaction { index, tx_hash: *tx.tx_hash(), why };
+        let invalid = |why| BlockError::Transaction { index, tx_hash: *tx.tx_hash(), why: Box::new(why) };
         self.admit(tx).map_err(invalid)?;
         if let Some(recorder) = &mut self.recorder {
             recorder.advance();
@@ -187,13 +202,7 @@ impl<'a> BlockRun<'a> {
         } else {
             ReceiptOutcome::StateRoot(root(&mut self.machine.overlay().diff())?)
         };
-        self.receipts.push(Receipt {
-            tx_type: tx.tx_type(),
-            outcome,
-            cumulative_gas_used: self.gas.cumulative,
-            logs: ran.logs,
-        });
-        Ok(())
+        Ok(Receipt { tx_type: tx.tx_type(), outcome, cumulative_gas_used: self.gas.cumulative, logs: ran.logs })
     }
 
     /// The checks of a transaction that depend on the block around it.

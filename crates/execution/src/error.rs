@@ -17,7 +17,7 @@ pub enum BlockError {
     Internal(String),
     /// A transaction may not stand in this block.
     #[error("transaction {index} ({tx_hash}): {why}")]
-    Transaction { index: usize, tx_hash: B256, why: TxError },
+    Transaction { index: usize, tx_hash: B256, why: Box<TxError> },
     /// The number of senders differs from the number of transactions.
     #[error("{senders} senders for {transactions} transactions")]
     Senders { senders: usize, transactions: usize },

@@ -20,10 +20,10 @@ mod requests;
 mod rewards;
 mod system;
 
-pub use block::{Computed, ExecutedBlock, IntermediateRoot, execute, execute_unchecked};
+pub use block::{Computed, ExecutedBlock, IntermediateRoot, execute, execute_transaction, execute_unchecked};
 pub use call::{
-    AccountOverride, BlockOverride, Call, CallLimits, CallOutcome, CallResult, Overrides, call, create_access_list,
-    estimate_gas,
+    AccessList, AccountOverride, BlockOverride, Call, CallLimits, CallOutcome, CallResult, Overrides, call,
+    create_access_list, estimate_gas,
 };
 pub use error::{BlockError, CallError, ReadFailure, TxError};
 pub use evm::warm_kzg;

@@ -7,6 +7,9 @@ use alloy_primitives::{Address, B256, U256, map::AddressSet};
 use starling_chainspec::ChainSpec;
 use starling_primitives::{Header, StateReader};
 
+/// Addresses and slots, as in EIP-2930.
+pub type AccessList = Vec<(Address, Vec<B256>)>;
+
 /// The access list that a call would profit from, and the call's outcome with it.
 ///
 /// A list changes what the call costs, and so perhaps what it does: the call runs again with each list
@@ -18,7 +21,7 @@ pub fn create_access_list(
     call: &Call,
     overrides: &Overrides,
     limits: CallLimits,
-) -> Result<(Vec<(Address, Vec<B256>)>, CallOutcome), CallError> {
+) -> Result<(AccessList, CallOutcome), CallError> {
     let setup = CallSetup::new(spec, header, state, call, overrides, limits)?;
     let mut tx = setup.resolve(call)?;
     let excluded = warm_anyway(&setup, &tx, spec.chain_id)?;

@@ -16,7 +16,7 @@ use starling_chainspec::ChainSpec;
 use starling_primitives::{Header, StateReader};
 use std::{collections::BTreeMap, time::Instant};
 
-pub use access_list::create_access_list;
+pub use access_list::{AccessList, create_access_list};
 pub use estimate::estimate_gas;
 
 /// A message call or contract creation that is not a transaction: no signature, fields optional.
@@ -41,7 +41,7 @@ pub struct Call {
     /// Nonce; the account's by default.
     pub nonce: Option<u64>,
     /// EIP-2930 access list: addresses and slots.
-    pub access_list: Option<Vec<(Address, Vec<B256>)>>,
+    pub access_list: Option<AccessList>,
     /// EIP-4844.
     pub max_fee_per_blob_gas: Option<u128>,
     /// EIP-4844.

@@ -1,6 +1,8 @@
 //! State in memory, keyed by hash as on disk, with storage roots and state roots from scratch.
 #![allow(dead_code)]
 
+pub(crate) mod json;
+
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{TrieAccount, root};
 use starling_primitives::{Account, EMPTY_CODE_HASH, EMPTY_ROOT_HASH, MemoryState, ReadError, StateDiff, StateReader};
