@@ -1,4 +1,5 @@
 //! Prints what an update costs, µs a change: `cargo run --release -p starling-trie --example bench_update`.
+//! A number after it says how many rounds a case is run, a word which cases.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -46,6 +47,12 @@ fn cases() {
 
 /// Applies `rounds` diffs and prints the median cost of a changed key.
 fn run(trie: &mut MemoryTrie, name: &str, mut make: impl FnMut(&mut Rng, u64) -> StateDiff, rounds: u64) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let once = rounds == 1;
+    if !once && arguments.get(1).is_some_and(|word| !name.contains(word)) {
+        return;
+    }
+    let rounds = arguments.first().and_then(|count| count.parse().ok()).filter(|_| !once).unwrap_or(rounds);
     let mut rng = Rng(1);
     let mut costs = Vec::new();
     let mut rows = 0;

@@ -56,6 +56,13 @@ enum Slot<'a, V> {
     New(Subtree<'a, V>),
 }
 
+/// The children of a branch that is being rebuilt, by nibble.
+type Slots<'a, V> = [Slot<'a, V>; 16];
+
+fn no_slots<'a, V>() -> Slots<'a, V> {
+    [const { Slot::New(Subtree::Empty) }; 16]
+}
+
 /// Merges changes, sorted by key, into a trie; `fresh` takes it for empty without looking.
 /// The new root, and the rows that changed, sorted by path.
 pub(crate) fn merge<T: Trie>(
@@ -185,7 +192,8 @@ impl<'t, T: Trie> Merger<'t, T> {
         let own = usize::from(path.get_unchecked(depth));
         let place = self.rows.len();
         self.rows.push((at, None));
-        let slots = self.each_child(changes.len(), |merger, nibble| {
+        let mut slots = no_slots();
+        self.each_child(&mut slots, changes.len(), |merger, nibble| {
             let group = &changes[ends[nibble]..ends[nibble + 1]];
             if nibble != own {
                 return Ok(Slot::New(merger.build(&puts(group))?));
@@ -195,7 +203,7 @@ impl<'t, T: Trie> Merger<'t, T> {
                 Outcome::Changed(subtree) => subtree,
             }))
         })?;
-        self.assemble(at, slots, None, place)
+        self.assemble(at, &slots, None, place)
     }
 
     /// Changes, at least one, under the old branch at `path`.
@@ -209,7 +217,8 @@ impl<'t, T: Trie> Merger<'t, T> {
         let ends = ends(changes.iter().map(|change| change.key), path.len());
         let place = self.rows.len();
         self.rows.push((*path, None));
-        let slots = self.each_child(changes.len(), |merger, nibble| {
+        let mut slots = no_slots();
+        self.each_child(&mut slots, changes.len(), |merger, nibble| {
             let group = &changes[ends[nibble]..ends[nibble + 1]];
             if group.is_empty() {
                 return Ok(Slot::Kept(old[nibble]));
@@ -221,7 +230,7 @@ impl<'t, T: Trie> Merger<'t, T> {
                 Outcome::Changed(subtree) => Slot::New(subtree),
             })
         })?;
-        self.assemble(*path, slots, Some(row), place)
+        self.assemble(*path, &slots, Some(row), place)
     }
 
     /// A subtree of its own from leaves, sorted by key.
@@ -243,27 +252,28 @@ impl<'t, T: Trie> Merger<'t, T> {
         let ends = ends(leaves.iter().map(|(key, _)| *key), path.len());
         let place = self.rows.len();
         self.rows.push((path, None));
-        let slots = self.each_child(leaves.len(), |merger, nibble| {
+        let mut slots = no_slots();
+        self.each_child(&mut slots, leaves.len(), |merger, nibble| {
             Ok(Slot::New(merger.build(&leaves[ends[nibble]..ends[nibble + 1]])?))
         })?;
-        match self.assemble(path, slots, None, place)? {
+        match self.assemble(path, &slots, None, place)? {
             Outcome::Changed(Subtree::Branch { path, node: Some(node) }) => Ok((path, node)),
             _ => Err(Damaged("leaves are not sorted".into())),
         }
     }
 
-    /// Runs `work` for each of a branch's children, on the pool if there are many changes.
+    /// Fills each of a branch's slots by `work`, on the pool if there are many changes.
     fn each_child<'a>(
         &mut self,
+        slots: &mut Slots<'a, T::Value>,
         changes: usize,
         work: impl Fn(&mut Self, usize) -> Result<Slot<'a, T::Value>, TrieError> + Sync,
-    ) -> Result<[Slot<'a, T::Value>; 16], TrieError> {
-        let mut slots = [const { Slot::New(Subtree::Empty) }; 16];
+    ) -> Result<(), TrieError> {
         if changes < PARALLEL_MIN || rayon::current_num_threads() == 1 {
             for (nibble, slot) in slots.iter_mut().enumerate() {
                 *slot = work(self, nibble)?;
             }
-            return Ok(slots);
+            return Ok(());
         }
         let trie = self.trie;
         let parts = slots.par_iter_mut().enumerate().map(|(nibble, slot)| {
@@ -274,7 +284,7 @@ impl<'t, T: Trie> Merger<'t, T> {
         for mut rows in parts.collect::<Result<Vec<_>, TrieError>>()? {
             self.rows.append(&mut rows);
         }
-        Ok(slots)
+        Ok(())
     }
 
     /// The branch at `path` from its new children, or what is left if they are fewer than two.
@@ -282,7 +292,7 @@ impl<'t, T: Trie> Merger<'t, T> {
     fn assemble<'a>(
         &mut self,
         path: Nibbles,
-        slots: [Slot<'a, T::Value>; 16],
+        slots: &Slots<'a, T::Value>,
         old: Option<&[u8]>,
         place: usize,
     ) -> Result<Outcome<'a, T::Value>, TrieError> {
@@ -299,7 +309,7 @@ impl<'t, T: Trie> Merger<'t, T> {
         let mut children = [Child::Empty; 16];
         for (child, slot) in children.iter_mut().zip(slots) {
             *child = match slot {
-                Slot::Kept(child) => child,
+                Slot::Kept(child) => *child,
                 Slot::New(subtree) => self.place(subtree, path.len() + 1)?,
             };
         }
@@ -316,16 +326,16 @@ impl<'t, T: Trie> Merger<'t, T> {
     }
 
     /// A subtree as the child of a branch, `depth` nibbles below the root.
-    fn place(&mut self, subtree: Subtree<'_, T::Value>, depth: usize) -> Result<Child, TrieError> {
+    fn place(&mut self, subtree: &Subtree<'_, T::Value>, depth: usize) -> Result<Child, TrieError> {
         match subtree {
             Subtree::Empty => Ok(Child::Empty),
             Subtree::Leaf { key, value } => {
-                self.encode_leaf(&key, value, depth)?;
-                Ok(Child::Leaf { key, node: NodeRef::of(&self.node) })
+                self.encode_leaf(key, *value, depth)?;
+                Ok(Child::Leaf { key: *key, node: NodeRef::of(&self.node) })
             }
             Subtree::Branch { path, node } => {
                 let extension = path.slice_unchecked(depth, path.len());
-                let node = self.encode_way_to_branch(&path, node, &extension)?;
+                let node = self.encode_way_to_branch(path, *node, &extension)?;
                 Ok(Child::Branch { extension, node })
             }
         }
@@ -395,16 +405,17 @@ impl<V> Slot<'_, V> {
 }
 
 /// The one child that is left of the branch at `path`, if one is.
-fn last_child<'a, V>(path: &Nibbles, slots: [Slot<'a, V>; 16]) -> Subtree<'a, V> {
-    let left = slots.into_iter().enumerate().find(|(_, slot)| !slot.is_empty());
+fn last_child<'a, V>(path: &Nibbles, slots: &Slots<'a, V>) -> Subtree<'a, V> {
+    let left = (0..).zip(slots).find(|(_, slot)| !slot.is_empty());
     match left {
-        None | Some((_, Slot::Kept(Child::Empty))) => Subtree::Empty,
-        Some((_, Slot::New(subtree))) => subtree,
-        Some((_, Slot::Kept(Child::Leaf { key, .. }))) => Subtree::Leaf { key, value: None },
+        None | Some((_, Slot::Kept(Child::Empty) | Slot::New(Subtree::Empty))) => Subtree::Empty,
+        Some((_, Slot::New(Subtree::Leaf { key, value }))) => Subtree::Leaf { key: *key, value: *value },
+        Some((_, Slot::New(Subtree::Branch { path, node }))) => Subtree::Branch { path: *path, node: *node },
+        Some((_, Slot::Kept(Child::Leaf { key, .. }))) => Subtree::Leaf { key: *key, value: None },
         Some((nibble, Slot::Kept(Child::Branch { extension, node }))) => Subtree::Branch {
-            path: child_path(path, nibble as u8, &extension),
+            path: child_path(path, nibble, extension),
             // Behind an extension the parent knows the extension's reference only.
-            node: extension.is_empty().then_some(node),
+            node: extension.is_empty().then_some(*node),
         },
     }
 }

@@ -35,13 +35,31 @@ impl NodeRef {
     }
 
     /// Cuts a reference off the front of `bytes`; none if there is none.
+    #[inline]
     pub(crate) fn split_off(bytes: &mut &[u8]) -> Option<Self> {
+        if let Some((item, rest)) = bytes.split_first_chunk()
+            && item[0] == HASH_HEAD
+        {
+            *bytes = rest;
+            return Some(Self { item: *item });
+        }
         let length = item_length(*bytes.first()?)?;
         let (found, rest) = bytes.split_at_checked(length)?;
         *bytes = rest;
         let mut item = [0; 33];
         item[..length].copy_from_slice(found);
         Some(Self { item })
+    }
+
+    /// Appends the RLP item.
+    #[inline]
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        // Nearly all are hashes, and copying a known number of bytes is much cheaper.
+        if self.is_hash() {
+            out.extend_from_slice(&self.item);
+        } else {
+            out.extend_from_slice(self.as_slice());
+        }
     }
 
     /// The RLP item.
@@ -92,10 +110,9 @@ pub(crate) fn encode_extension(nibbles: &Nibbles, branch: &NodeRef, out: &mut Ve
     let rest = nibbles.slice_unchecked(odd, nibbles.len());
     rest.pack_to(&mut path[1..]);
     let path = &path[..=rest.byte_len()];
-    let branch = branch.as_slice();
-    Header { list: true, payload_length: path.length() + branch.len() }.encode(out);
+    Header { list: true, payload_length: path.length() + branch.as_slice().len() }.encode(out);
     path.encode(out);
-    out.extend_from_slice(branch);
+    branch.put(out);
 }
 
 /// A branch. Keys are all of one length, so it never holds a value.
@@ -105,7 +122,7 @@ pub(crate) fn encode_branch(children: &Children, out: &mut Vec<u8>) {
     Header { list: true, payload_length }.encode(out);
     for child in children {
         match child.node() {
-            Some(node) => out.extend_from_slice(node.as_slice()),
+            Some(node) => node.put(out),
             None => out.push(EMPTY_STRING_CODE),
         }
     }

@@ -75,7 +75,7 @@ pub(crate) fn encode_branch(depth: usize, children: &Children, out: &mut Vec<u8>
         out.extend_from_slice(&mask.to_be_bytes());
     }
     for node in children.iter().filter_map(Child::node) {
-        out.extend_from_slice(node.as_slice());
+        node.put(out);
     }
     for child in children {
         match child {
