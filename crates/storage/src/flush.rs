@@ -1,0 +1,308 @@
+//! Flush: the oldest layers become rows of tables and entries of block files, in one commit that moves the frontier.
+//!
+//! Order: journal synced → block files and their folder synced → one table commit with [`Meta`] → layers dropped →
+//! old journal files deleted. A crash anywhere leaves either the old frontier, with leftovers that nothing names,
+//! or the new one. Keys that several blocks changed are written once; before-values go into the same commit.
+//!
+//! Storage ids are given out here, in canonical order: an account gets one with its first slot and keeps it until
+//! its storage is wiped; the wiped id's rows stay for readers of the past.
+
+use crate::{
+    HeadRecord,
+    blocks::{BlockFiles, Changes},
+    failpoint,
+    generation::AccountWithId,
+    journal::record::{Body, decode_body},
+    layers::Layer,
+    rows::{AccountRow, Sections},
+    schema::{
+        KEY_META, Meta, Table, account_history_key, account_value, dead_storage_key, storage_branch_key,
+        storage_history_key, storage_key, transaction_value,
+    },
+    tables::{Batch, Rows, Store, TableError, delete_range, get_with},
+};
+use alloy_primitives::map::{B256Map, B256Set};
+use alloy_rlp::Encodable;
+use starling_primitives::{Account, Address, B256, SlotDiff, U256};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
+};
+
+/// What a flush is given.
+pub(crate) struct Flush<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) blocks: &'a BlockFiles,
+    /// Where the database stands.
+    pub(crate) meta: Meta,
+    /// Canonical layers from the frontier on, oldest first.
+    pub(crate) layers: Vec<Arc<Layer>>,
+    /// Layers of dead side branches: of them only the total difficulty is kept.
+    pub(crate) dead: Vec<Arc<Layer>>,
+    pub(crate) head: HeadRecord,
+    /// The first journal file that is needed afterwards.
+    pub(crate) journal_first: u64,
+    pub(crate) history_blocks: Option<u64>,
+    pub(crate) stop: &'a AtomicBool,
+    /// Rows that go into the same commit: the chain's configuration, at genesis.
+    pub(crate) extra: Vec<(Table, &'static [u8], Vec<u8>)>,
+}
+
+impl Flush<'_> {
+    /// Does it; the new [`Meta`].
+    pub(crate) fn run(mut self) -> Result<Meta, TableError> {
+        let rows: Vec<Arc<[u8]>> = self.layers.iter().map(|layer| layer.rows()).collect::<Result<_, _>>()?;
+        let sections: Vec<Sections<'_>> = rows.iter().map(|rows| Sections::decode(rows)).collect::<Result<_, _>>()?;
+        let mut batch = self.store.batch()?;
+        let mut state = StateRows::new(self.meta.storage_id_next, &*batch, &sections)?;
+        let mut writer = self.blocks.writer(self.meta.blocks_end);
+        for (layer, sections) in self.layers.iter().zip(&sections) {
+            self.check_stop()?;
+            let changes = state.add_block(layer.block.number, sections)?;
+            let place = writer.append(layer.block.number, &read_body(layer)?, &changes)?;
+            write_block(&mut *batch, layer, &sections.tx_hashes)?;
+            write_one(&mut *batch, Table::Blocks, &layer.block.number.to_be_bytes(), &place.encode())?;
+        }
+        self.meta.blocks_end = writer.finish()?;
+        self.meta.storage_id_next = state.storage_id_next;
+        failpoint::pass(failpoint::FLUSH_WRITE);
+        state.write(&mut *batch, self.stop)?;
+        for layer in &self.dead {
+            write_difficulty(&mut *batch, layer)?;
+        }
+        for (table, key, value) in &self.extra {
+            write_one(&mut *batch, *table, key, value)?;
+        }
+        if let Some(newest) = self.layers.last() {
+            self.meta.frontier = newest.block;
+        }
+        if let Some(keep) = self.history_blocks {
+            crate::prune::prune(&mut *batch, self.blocks, &mut self.meta, keep)?;
+        }
+        (self.meta.head, self.meta.journal_first) = (self.head, self.journal_first);
+        write_one(&mut *batch, Table::Meta, KEY_META, &self.meta.encode())?;
+        self.check_stop()?;
+        failpoint::pass(failpoint::FLUSH_COMMIT);
+        batch.commit()?;
+        Ok(self.meta)
+    }
+
+    fn check_stop(&self) -> Result<(), TableError> {
+        if self.stop.load(Ordering::Relaxed) { Err(TableError::Stopped) } else { Ok(()) }
+    }
+}
+
+/// Reads a layer's body back from the journal.
+pub(crate) fn read_body(layer: &Layer) -> Result<Body, TableError> {
+    let bytes = layer.body.read_all()?;
+    decode_body(&bytes).map_err(|error| TableError::Damaged(format!("block {} in the journal: {error}", layer.block)))
+}
+
+pub(crate) fn write_one(batch: &mut dyn Batch, table: Table, key: &[u8], value: &[u8]) -> Result<(), TableError> {
+    batch.write(table, &mut [(key, Some(value))].into_iter())
+}
+
+fn write_block(batch: &mut dyn Batch, layer: &Layer, tx_hashes: &[B256]) -> Result<(), TableError> {
+    let number = layer.block.number;
+    let mut header = layer.block.hash.to_vec();
+    layer.header.encode(&mut header);
+    write_one(batch, Table::Headers, &number.to_be_bytes(), &header)?;
+    write_one(batch, Table::Numbers, layer.block.hash.as_slice(), &number.to_le_bytes())?;
+    write_difficulty(batch, layer)?;
+    let mut places: Vec<(B256, [u8; 12])> =
+        tx_hashes.iter().zip(0..).map(|(hash, index)| (*hash, transaction_value(number, index))).collect();
+    places.sort_unstable();
+    batch.write(Table::Transactions, &mut places.iter().map(|(hash, place)| (hash.as_slice(), Some(&place[..]))))
+}
+
+fn write_difficulty(batch: &mut dyn Batch, layer: &Layer) -> Result<(), TableError> {
+    match &layer.total_difficulty {
+        Some(value) => {
+            write_one(batch, Table::Difficulty, layer.block.hash.as_slice(), &value.to_be_bytes_trimmed_vec())
+        }
+        None => Ok(()),
+    }
+}
+
+type BranchRows<'a> = BTreeMap<&'a [u8], Option<&'a [u8]>>;
+
+/// State rows of a run of blocks, coalesced.
+#[derive(Default)]
+struct StateRows<'a> {
+    storage_id_next: u64,
+    /// Every changed account as it is now; before the first block, as the tables have it.
+    accounts: B256Map<Option<AccountWithId>>,
+    /// Storage ids as the tables have them: their branch rows are dropped if the id dies.
+    ids_before: B256Map<u64>,
+    addresses: Vec<(B256, Address)>,
+    /// In block order: of equal keys the last counts.
+    slots: Vec<([u8; 40], U256)>,
+    account_history: Vec<([u8; 40], Vec<u8>)>,
+    storage_history: Vec<([u8; 48], U256)>,
+    dead: Vec<(u64, u64)>,
+    codes: BTreeMap<B256, &'a [u8]>,
+    account_branches: BranchRows<'a>,
+    storage_branches: B256Map<BranchRows<'a>>,
+}
+
+impl<'a> StateRows<'a> {
+    /// Reads the current rows of all accounts that will change, in key order.
+    fn new<R: Rows + ?Sized>(storage_id_next: u64, tables: &R, blocks: &[Sections<'a>]) -> Result<Self, TableError> {
+        let keys: B256Set = blocks.iter().flat_map(|block| block.accounts.iter().map(|(row, _)| row.key)).collect();
+        let mut keys: Vec<B256> = keys.into_iter().collect();
+        keys.sort_unstable();
+        let mut rows = Self { storage_id_next, ..Self::default() };
+        for key in keys {
+            let row = get_with(tables, Table::Accounts, key.as_slice(), &crate::schema::decode_account_value)?;
+            let row = row.flatten();
+            if let Some((_, id @ 1..)) = row {
+                rows.ids_before.insert(key, id);
+            }
+            rows.accounts.insert(key, row);
+        }
+        Ok(rows)
+    }
+
+    fn add_block(&mut self, number: u64, block: &Sections<'a>) -> Result<Changes, TableError> {
+        let mut changes = Changes::default();
+        for (row, slots) in &block.accounts {
+            self.add_account(number, row, slots);
+            changes.accounts.push((row.key, slots.iter().map(|slot| slot.key).collect()));
+        }
+        changes.storage_id_next = self.storage_id_next;
+        self.codes.extend(block.codes.iter().copied());
+        self.account_branches.extend(block.account_branches.iter().copied());
+        for (account, rows) in &block.storage_branches {
+            self.storage_branches.entry(*account).or_default().extend(rows.iter().copied());
+        }
+        Ok(changes)
+    }
+
+    fn add_account(&mut self, number: u64, row: &AccountRow, slots: &[SlotDiff]) {
+        let before = self.accounts.get(&row.key).copied().flatten();
+        if before.is_none() {
+            self.addresses.push((row.key, row.address));
+        }
+        let id_before = before.map_or(0, |(_, id)| id);
+        let mut id = id_before;
+        if row.wiped && id != 0 {
+            self.dead.push((number, id));
+            self.storage_branches.remove(&row.key);
+            id = 0;
+        }
+        if id == 0 && row.after.is_some() && !slots.is_empty() {
+            id = self.storage_id_next;
+            self.storage_id_next += 1;
+        }
+        // genesis has no past
+        if number > 0 {
+            let key = account_history_key(&row.key, number);
+            self.account_history.push((key, account_value(before.as_ref())));
+        }
+        self.add_slots(number, id, id != id_before || number == 0, slots);
+        self.accounts.insert(row.key, row.after.map(|account: Account| (account, id)));
+    }
+
+    /// A storage that is new in this block needs no before-values: older readers do not know its id.
+    fn add_slots(&mut self, number: u64, id: u64, new: bool, slots: &[SlotDiff]) {
+        if id == 0 {
+            return;
+        }
+        for slot in slots {
+            self.slots.push((storage_key(id, &slot.key), slot.after));
+            if !new {
+                self.storage_history.push((storage_history_key(id, &slot.key, number), slot.before));
+            }
+        }
+    }
+
+    /// Writes everything, table by table, sorted; memory is given back on the way.
+    fn write(self, batch: &mut dyn Batch, stop: &AtomicBool) -> Result<(), TableError> {
+        let check = || if stop.load(Ordering::Relaxed) { Err(TableError::Stopped) } else { Ok(()) };
+        let mut accounts: Vec<(B256, Option<AccountWithId>)> = self.accounts.into_iter().collect();
+        accounts.sort_unstable_by_key(|(key, _)| *key);
+        write_storage_branches(batch, &accounts, &self.ids_before, &self.storage_branches)?;
+        check()?;
+        write_accounts(batch, &accounts)?;
+        drop(accounts);
+        write_slots(batch, self.slots)?;
+        check()?;
+        batch.write(Table::AccountBranches, &mut self.account_branches.into_iter())?;
+        batch.write(Table::Codes, &mut self.codes.iter().map(|(hash, code)| (hash.as_slice(), Some(*code))))?;
+        write_addresses(batch, self.addresses)?;
+        check()?;
+        let mut history = self.account_history;
+        history.sort_unstable();
+        batch.write(Table::AccountHistory, &mut history.iter().map(|(key, value)| (&key[..], Some(&value[..]))))?;
+        check()?;
+        write_storage_history(batch, self.storage_history)?;
+        let dead: Vec<[u8; 16]> = self.dead.iter().map(|(block, id)| dead_storage_key(*block, *id)).collect();
+        batch.write(Table::DeadStorage, &mut dead.iter().map(|key| (&key[..], Some(&[][..]))))
+    }
+}
+
+fn write_accounts(batch: &mut dyn Batch, accounts: &[(B256, Option<AccountWithId>)]) -> Result<(), TableError> {
+    for chunk in accounts.chunks(4096) {
+        let values: Vec<Vec<u8>> = chunk.iter().map(|(_, account)| account_value(account.as_ref())).collect();
+        let rows = chunk.iter().zip(&values);
+        let mut rows =
+            rows.map(|((key, account), value)| (key.as_slice(), account.is_some().then_some(value.as_slice())));
+        batch.write(Table::Accounts, &mut rows)?;
+    }
+    Ok(())
+}
+
+fn write_slots(batch: &mut dyn Batch, mut slots: Vec<([u8; 40], U256)>) -> Result<(), TableError> {
+    // stable: of equal keys the last one is the newest
+    slots.sort_by_key(|(key, _)| *key);
+    let newest = slots.chunk_by(|a, b| a.0 == b.0).filter_map(|equal| equal.last());
+    let newest: Vec<([u8; 40], [u8; 32], usize)> =
+        newest.map(|(key, value)| (*key, value.to_be_bytes(), value.byte_len())).collect();
+    let mut rows = newest.iter().map(|(key, value, length)| (&key[..], (*length > 0).then(|| &value[32 - length..])));
+    batch.write(Table::Storage, &mut rows)
+}
+
+fn write_storage_history(batch: &mut dyn Batch, mut history: Vec<([u8; 48], U256)>) -> Result<(), TableError> {
+    history.sort_unstable_by_key(|(key, _)| *key);
+    for chunk in history.chunks(4096) {
+        let values: Vec<Vec<u8>> = chunk.iter().map(|(_, value)| crate::codec::trimmed(value)).collect();
+        let mut rows = chunk.iter().zip(&values).map(|((key, _), value)| (&key[..], Some(value.as_slice())));
+        batch.write(Table::StorageHistory, &mut rows)?;
+    }
+    Ok(())
+}
+
+fn write_addresses(batch: &mut dyn Batch, mut addresses: Vec<(B256, Address)>) -> Result<(), TableError> {
+    addresses.sort_unstable();
+    addresses.dedup();
+    let mut rows = addresses.iter().map(|(key, address)| (key.as_slice(), Some(address.as_slice())));
+    batch.write(Table::Addresses, &mut rows)
+}
+
+/// Branch rows are kept for the frontier only: those of a dead id go at once.
+fn write_storage_branches(
+    batch: &mut dyn Batch,
+    accounts: &[(B256, Option<AccountWithId>)],
+    ids_before: &B256Map<u64>,
+    branches: &B256Map<BranchRows<'_>>,
+) -> Result<(), TableError> {
+    let mut by_id: Vec<(u64, &BranchRows<'_>)> = Vec::new();
+    for (key, account) in accounts {
+        let id = account.map_or(0, |(_, id)| id);
+        if let Some(before) = ids_before.get(key).filter(|before| **before != id) {
+            delete_range(batch, Table::StorageBranches, &before.to_be_bytes(), &(before + 1).to_be_bytes())?;
+        }
+        let Some(rows) = branches.get(key) else { continue };
+        if id != 0 {
+            by_id.push((id, rows));
+        } else if rows.values().any(Option::is_some) {
+            return Err(TableError::Damaged(format!("account {key} has storage branches and no storage")));
+        }
+    }
+    by_id.sort_unstable_by_key(|(id, _)| *id);
+    let keys: Vec<(Vec<u8>, Option<&[u8]>)> = by_id
+        .iter()
+        .flat_map(|(id, rows)| rows.iter().map(|(path, row)| (storage_branch_key(*id, path), *row)))
+        .collect();
+    batch.write(Table::StorageBranches, &mut keys.iter().map(|(key, row)| (key.as_slice(), *row)))
+}
