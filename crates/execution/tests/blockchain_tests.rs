@@ -162,6 +162,15 @@ fn spec_for(network: &str, case: &Value) -> Option<ChainSpec> {
     }
     spec.deposit_contract = Some(DEPOSIT_CONTRACT);
     spec.chain_id = case["config"].get("chainid").map_or(1, number);
+    // Forks that only these tests have.
+    for (fork, target, max, base_fee_update_fraction) in
+        [(Fork::Bpo3, 21, 32, 20_609_697), (Fork::Bpo4, 14, 21, 13_739_630)]
+    {
+        if fork <= after {
+            spec.blob_schedule.retain(|(known, _)| *known != fork);
+            spec.blob_schedule.push((fork, BlobSchedule { target, max, base_fee_update_fraction }));
+        }
+    }
     for (name, schedule) in case["config"]["blobSchedule"].as_object().into_iter().flatten() {
         let fork = fork_named(name)?;
         let schedule = BlobSchedule {

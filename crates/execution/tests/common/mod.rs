@@ -1,19 +1,25 @@
 //! State in memory, keyed by hash as on disk, with storage roots and state roots from scratch.
 #![allow(dead_code)]
 
+pub(crate) mod chain;
 pub(crate) mod json;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{TrieAccount, root};
 use starling_primitives::{Account, EMPTY_CODE_HASH, EMPTY_ROOT_HASH, MemoryState, ReadError, StateDiff, StateReader};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HashedState {
     pub(crate) accounts: BTreeMap<B256, (Account, BTreeMap<B256, U256>)>,
     pub(crate) codes: HashMap<B256, Bytes>,
     pub(crate) block_hashes: HashMap<u64, B256>,
+    /// Accounts whose storage root is only known to be another one, until the next state root.
+    stale: BTreeSet<B256>,
 }
+
+/// Stands for the root of storage that is not empty.
+const STALE_ROOT: B256 = B256::repeat_byte(1);
 
 impl HashedState {
     pub(crate) fn new(genesis: &MemoryState) -> Self {
@@ -50,14 +56,26 @@ impl HashedState {
                 }
             }
             if let Some(after) = account.after {
-                let storage_root = if account.slots.is_empty() { after.storage_root } else { storage_root(&storage) };
+                let storage_root = match (storage.is_empty(), account.slots.is_empty()) {
+                    (true, _) => EMPTY_ROOT_HASH,
+                    (false, true) => after.storage_root,
+                    (false, false) => STALE_ROOT,
+                };
+                if storage_root == STALE_ROOT {
+                    self.stale.insert(account.key);
+                }
                 self.accounts.insert(account.key, (Account { storage_root, ..after }, storage));
             }
         }
         self.codes.extend(diff.codes.iter().cloned());
     }
 
-    pub(crate) fn root(&self) -> B256 {
+    pub(crate) fn root(&mut self) -> B256 {
+        for key in std::mem::take(&mut self.stale) {
+            if let Some((account, storage)) = self.accounts.get_mut(&key) {
+                account.storage_root = storage_root(storage);
+            }
+        }
         root::state_root(self.accounts.iter().map(|(key, (account, _))| {
             let account = TrieAccount {
                 nonce: account.nonce,
