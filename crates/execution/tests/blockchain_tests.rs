@@ -153,6 +153,11 @@ fn spec_for(network: &str, case: &Value) -> Option<ChainSpec> {
     };
     let mut spec = ChainSpec::up_to(after);
     if let Some(activation) = activation {
+        // Blob forks without values of their own are not in `up_to`.
+        if spec.activation(before).is_none() {
+            spec.forks.push((before, Activation::Time(0)));
+            spec.forks.sort_by_key(|(fork, _)| *fork);
+        }
         // What comes between the two begins with the second.
         for (fork, begins) in &mut spec.forks {
             if *fork > before {
@@ -162,15 +167,6 @@ fn spec_for(network: &str, case: &Value) -> Option<ChainSpec> {
     }
     spec.deposit_contract = Some(DEPOSIT_CONTRACT);
     spec.chain_id = case["config"].get("chainid").map_or(1, number);
-    // Forks that only these tests have.
-    for (fork, target, max, base_fee_update_fraction) in
-        [(Fork::Bpo3, 21, 32, 20_609_697), (Fork::Bpo4, 14, 21, 13_739_630)]
-    {
-        if fork <= after {
-            spec.blob_schedule.retain(|(known, _)| *known != fork);
-            spec.blob_schedule.push((fork, BlobSchedule { target, max, base_fee_update_fraction }));
-        }
-    }
     for (name, schedule) in case["config"]["blobSchedule"].as_object().into_iter().flatten() {
         let fork = fork_named(name)?;
         let schedule = BlobSchedule {
