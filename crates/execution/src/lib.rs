@@ -18,6 +18,7 @@ mod evm;
 mod overlay;
 mod requests;
 mod rewards;
+mod secp256r1;
 mod system;
 
 pub use block::{Computed, ExecutedBlock, IntermediateRoot, execute, execute_transaction, execute_unchecked};

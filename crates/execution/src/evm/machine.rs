@@ -2,6 +2,7 @@ use super::{
     block_access_list::AccessRecorder,
     commit, constantinople,
     convert::{halt_words, tx_error},
+    crypto,
     database::{DbError, OverlayDb},
     env::{BlockRules, CallTx, call_env, transaction_env},
     precompiles::Precompiles,
@@ -127,6 +128,7 @@ impl<'a> Machine<'a> {
 impl<'a, INSP> Machine<'a, INSP> {
     /// A machine whose transactions an inspector may watch ([`Machine::inspect_call`]).
     pub(crate) fn inspected(rules: &BlockRules, overlay: Overlay<'a>, inspector: INSP) -> Self {
+        crypto::install();
         let mut instructions = Instructions::new_mainnet_with_spec(rules.cfg.spec);
         if rules.net_metered_sstore {
             instructions.insert_instruction(opcode::SSTORE, Instruction::new(constantinople::sstore), 0);

@@ -17,6 +17,7 @@ mod code;
 mod commit;
 mod constantinople;
 mod convert;
+mod crypto;
 mod database;
 mod env;
 mod machine;
