@@ -1,1 +1,40 @@
 //! JSON-RPC over HTTP and IPC, and the Engine API.
+//!
+//! ```text
+//! HTTP ─► gate (host, token, health) ─► jsonrpsee ─┐
+//! IPC  ─► splitter (cuts JSON values) ─────────────┴─► Dispatch ─► Api: one plain function a method
+//!                                                                  │ light:   at once, reads memory only
+//!                                                                  │ query:   on the query pool
+//!                                                                  └ command: the Engine API, awaits the chain
+//! ```
+//!
+//! A method is a function of [`RpcContext`] and its arguments; it reads one immutable
+//! [`ChainView`](starling_state::ChainView) and never waits for the chain. Nothing that reads the disk or
+//! runs the EVM does so on the runtime's threads. Shapes, error codes and argument rules are geth's, since
+//! scripts rely on them; what is not served answers -32601.
+//!
+//! `pending` answers as `latest`: there is no transaction pool yet that could fill a pending block.
+
+mod api;
+mod args;
+mod context;
+mod convert;
+mod debug;
+mod engine;
+mod error;
+mod eth;
+mod hex;
+mod net;
+mod pool;
+mod server;
+mod tags;
+mod web3;
+
+pub use api::{Namespace, UnknownNamespace, engine_module, module};
+pub use context::{NodeStatus, RpcContext, RpcLimits, SyncProgress};
+pub use error::ApiError;
+pub use pool::{PoolError, QueryPool};
+pub use server::{
+    EngineConfig, HttpConfig, JwtError, JwtSecret, RpcError, ServerHandle, TokenError, serve_engine, serve_http,
+    serve_ipc,
+};

@@ -1,0 +1,319 @@
+//! From a payload to a block, and what can be said of it without the chain's writer.
+
+use super::{
+    requests,
+    status::PayloadStatus,
+    version::{Beside, PayloadVersion},
+};
+use crate::{
+    RpcContext,
+    api::Answer,
+    args::Args,
+    hex::{Addr, Data, Hash, Quantity, Word},
+};
+use alloy_consensus::{
+    Transaction as _,
+    proofs::{calculate_withdrawals_root, ordered_trie_root_with_encoder},
+};
+use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256};
+use alloy_rlp::{BufMut, Encodable};
+use serde::{Deserialize, Deserializer};
+use starling_chainspec::ChainSpec;
+use starling_primitives::{EMPTY_OMMER_ROOT_HASH, Header, Transaction};
+use starling_state::{BlockId, ChainView};
+use starling_validation::{PrepareError, PreparedBlock};
+
+/// Most bytes of a header's extra data.
+const EXTRA_DATA_BYTES_MAX: usize = 32;
+
+/// A payload as it is sent (`ExecutionPayloadV1` to `V3` in one).
+#[derive(Debug, Clone)]
+pub(super) struct PayloadArgs {
+    parent_hash: B256,
+    fee_recipient: Address,
+    state_root: B256,
+    receipts_root: B256,
+    logs_bloom: Bytes,
+    prev_randao: B256,
+    block_number: u64,
+    gas_limit: u64,
+    gas_used: u64,
+    timestamp: u64,
+    extra_data: Bytes,
+    base_fee_per_gas: U256,
+    block_hash: B256,
+    transactions: Vec<Bytes>,
+    pub(super) withdrawals: Option<Vec<Withdrawal>>,
+    pub(super) blob_gas_used: Option<u64>,
+    pub(super) excess_blob_gas: Option<u64>,
+}
+
+/// What is known of a payload once it has been read.
+pub(super) enum Judged {
+    /// Its status, without asking the chain.
+    Settled(PayloadStatus),
+    /// A block that is new here.
+    Block(Box<PreparedBlock>),
+}
+
+/// A payload that is no block, in words.
+struct NotABlock(String);
+
+/// Reads the arguments of a newPayload, checks them and makes the block. Recovers senders: for the import pool.
+pub(super) fn judge(context: &RpcContext, mut args: Args<'_>, version: PayloadVersion) -> Answer<Judged> {
+    let payload: PayloadArgs = args.required()?;
+    let (mut versioned_hashes, mut beacon_root, mut execution_requests) = (None, None, None);
+    if version >= PayloadVersion::V3 {
+        versioned_hashes = args.optional::<Vec<Hash>>()?;
+        beacon_root = args.optional::<Hash>()?.map(|Hash(root)| root);
+    }
+    if version >= PayloadVersion::V4 {
+        execution_requests =
+            args.optional::<Vec<Data>>()?.map(|list| list.into_iter().map(|Data(data)| data).collect());
+    }
+    args.end()?;
+    let spec = context.chain.spec();
+    let beside = Beside {
+        has_versioned_hashes: versioned_hashes.is_some(),
+        has_beacon_root: beacon_root.is_some(),
+        has_requests: execution_requests.is_some(),
+    };
+    version.check(&payload, beside, spec.fork_of(&payload.place()))?;
+    let requests_hash = match &execution_requests {
+        Some(list) => {
+            let list: &Vec<Bytes> = list;
+            requests::check(list)?;
+            Some(requests::hash(list))
+        }
+        None => None,
+    };
+    let header = match payload.header(beacon_root, requests_hash) {
+        Ok(header) => header,
+        Err(NotABlock(why)) => return Ok(Judged::Settled(PayloadStatus::invalid(None, why))),
+    };
+    let versioned_hashes: Vec<_> = versioned_hashes.unwrap_or_default().into_iter().map(|Hash(hash)| hash).collect();
+    settle(spec, &context.chain.view(), payload, &header, &versioned_hashes)
+}
+
+/// Block hash first, then whether it is known, then the rest.
+fn settle(
+    spec: &ChainSpec,
+    view: &ChainView,
+    payload: PayloadArgs,
+    header: &Header,
+    versioned_hashes: &[B256],
+) -> Answer<Judged> {
+    let invalid = |latest_valid, why: String| Ok(Judged::Settled(PayloadStatus::invalid(latest_valid, why)));
+    let (want, got) = (payload.block_hash, header.hash_slow());
+    let kept = view.block(BlockId::Hash(want))?;
+    if want != got && !kept.as_ref().is_some_and(|kept| is_of_work(header, &kept.block.header)) {
+        return invalid(None, format!("blockhash mismatch, want {want}, got {got}"));
+    }
+    if let Some(kept) = kept {
+        return Ok(Judged::Settled(match check_blobs(&kept.block.body.transactions, versioned_hashes) {
+            Ok(()) => PayloadStatus::valid(want),
+            Err(NotABlock(why)) => PayloadStatus::invalid(None, why),
+        }));
+    }
+    let rlp = match payload.block_rlp(header) {
+        Ok(rlp) => rlp,
+        Err(NotABlock(why)) => return invalid(None, why),
+    };
+    match PreparedBlock::from_rlp(spec, rlp) {
+        Err(error @ PrepareError::Sender(_)) => invalid(latest_valid(view, payload.parent_hash)?, error.to_string()),
+        Err(error) => invalid(None, error.to_string()),
+        Ok(block) => match check_blobs(&block.block.body.transactions, versioned_hashes) {
+            Ok(()) => Ok(Judged::Block(Box::new(block))),
+            Err(NotABlock(why)) => invalid(None, why),
+        },
+    }
+}
+
+/// Whether a payload's header is that of a kept proof-of-work block (a genesis, mostly), but for the
+/// members that payloads do not carry.
+fn is_of_work(header: &Header, kept: &Header) -> bool {
+    let whole =
+        Header { difficulty: kept.difficulty, nonce: kept.nonce, ommers_hash: kept.ommers_hash, ..header.clone() };
+    !kept.difficulty.is_zero() && whole == *kept
+}
+
+/// The parent if it is kept, the zero hash if it is one from before the merge.
+fn latest_valid(view: &ChainView, parent: B256) -> Answer<Option<B256>> {
+    let parent_header = view.header(BlockId::Hash(parent))?;
+    Ok(parent_header.map(|header| if header.difficulty.is_zero() { parent } else { B256::ZERO }))
+}
+
+/// The consensus client names the blobs it has seen; the block's must be the same, in order.
+fn check_blobs(transactions: &[Transaction], versioned_hashes: &[B256]) -> Result<(), NotABlock> {
+    let in_block: Vec<_> = transactions.iter().filter_map(|tx| tx.blob_versioned_hashes()).flatten().copied().collect();
+    if in_block.len() != versioned_hashes.len() {
+        let (got, want) = (versioned_hashes.len(), in_block.len());
+        return Err(NotABlock(format!("invalid number of versionedHashes: {got}, the block has {want}")));
+    }
+    match in_block.iter().zip(versioned_hashes).position(|(a, b)| a != b) {
+        Some(at) => Err(NotABlock(format!(
+            "invalid versionedHash at {at}: {}, the block has {}",
+            versioned_hashes[at], in_block[at]
+        ))),
+        None => Ok(()),
+    }
+}
+
+impl PayloadArgs {
+    /// As much of the header as says which fork's rules hold.
+    fn place(&self) -> Header {
+        Header { number: self.block_number, timestamp: self.timestamp, ..Header::default() }
+    }
+
+    /// The header that the payload stands for.
+    fn header(&self, beacon_root: Option<B256>, requests_hash: Option<B256>) -> Result<Header, NotABlock> {
+        if self.extra_data.len() > EXTRA_DATA_BYTES_MAX {
+            return Err(NotABlock(format!("invalid extradata length: {}", self.extra_data.len())));
+        }
+        let logs_bloom = Bloom::try_from(self.logs_bloom.as_ref())
+            .map_err(|_| NotABlock(format!("invalid logsBloom length: {}", self.logs_bloom.len())))?;
+        let base_fee_per_gas = u64::try_from(self.base_fee_per_gas)
+            .map_err(|_| NotABlock(format!("invalid baseFeePerGas: {} is over 64 bits", self.base_fee_per_gas)))?;
+        Ok(Header {
+            parent_hash: self.parent_hash,
+            ommers_hash: EMPTY_OMMER_ROOT_HASH,
+            beneficiary: self.fee_recipient,
+            state_root: self.state_root,
+            transactions_root: ordered_trie_root_with_encoder(&self.transactions, |tx, out| out.put_slice(tx)),
+            receipts_root: self.receipts_root,
+            logs_bloom,
+            difficulty: U256::ZERO,
+            number: self.block_number,
+            gas_limit: self.gas_limit,
+            gas_used: self.gas_used,
+            timestamp: self.timestamp,
+            extra_data: self.extra_data.clone(),
+            mix_hash: self.prev_randao,
+            nonce: B64::ZERO,
+            base_fee_per_gas: Some(base_fee_per_gas),
+            withdrawals_root: self.withdrawals.as_ref().map(|list| calculate_withdrawals_root(list)),
+            blob_gas_used: self.blob_gas_used,
+            excess_blob_gas: self.excess_blob_gas,
+            parent_beacon_block_root: beacon_root,
+            requests_hash,
+            block_access_list_hash: None,
+            slot_number: None,
+        })
+    }
+
+    /// The block's RLP: the header, the transactions byte for byte, no ommers, the withdrawals.
+    fn block_rlp(&self, header: &Header) -> Result<Bytes, NotABlock> {
+        let mut transactions = Vec::new();
+        for (index, tx) in self.transactions.iter().enumerate() {
+            put_transaction(tx, &mut transactions)
+                .map_err(|NotABlock(why)| NotABlock(format!("invalid transaction {index}: {why}")))?;
+        }
+        let list = |payload_length| alloy_rlp::Header { list: true, payload_length };
+        let mut content = Vec::with_capacity(header.length() + transactions.len() + 64);
+        header.encode(&mut content);
+        list(transactions.len()).encode(&mut content);
+        content.extend_from_slice(&transactions);
+        list(0).encode(&mut content);
+        if let Some(withdrawals) = &self.withdrawals {
+            withdrawals.encode(&mut content);
+        }
+        let mut rlp = Vec::with_capacity(content.len() + 9);
+        list(content.len()).encode(&mut rlp);
+        rlp.extend_from_slice(&content);
+        Ok(rlp.into())
+    }
+}
+
+/// Adds a transaction's EIP-2718 bytes as an item of a block body: a legacy one is a list already, a typed
+/// one becomes a string. What is neither must not reach the list, where it could pose as two items.
+fn put_transaction(tx: &[u8], out: &mut Vec<u8>) -> Result<(), NotABlock> {
+    match tx.first() {
+        None => Err(NotABlock("no bytes".into())),
+        Some(0x00..=0x7f) => {
+            tx.encode(out);
+            Ok(())
+        }
+        Some(_) => {
+            let mut rest = tx;
+            match alloy_rlp::Header::decode(&mut rest) {
+                Ok(head) if head.list && head.payload_length == rest.len() => {
+                    out.extend_from_slice(tx);
+                    Ok(())
+                }
+                _ => Err(NotABlock("not one RLP list".into())),
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PayloadArgs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = PayloadJson::deserialize(deserializer)?;
+        let quantity = |Quantity(number)| number;
+        Ok(Self {
+            parent_hash: json.parent_hash.0,
+            fee_recipient: json.fee_recipient.0,
+            state_root: json.state_root.0,
+            receipts_root: json.receipts_root.0,
+            logs_bloom: json.logs_bloom.0,
+            prev_randao: json.prev_randao.0,
+            block_number: json.block_number.0,
+            gas_limit: json.gas_limit.0,
+            gas_used: json.gas_used.0,
+            timestamp: json.timestamp.0,
+            extra_data: json.extra_data.0,
+            base_fee_per_gas: json.base_fee_per_gas.0,
+            block_hash: json.block_hash.0,
+            transactions: json.transactions.into_iter().map(|Data(tx)| tx).collect(),
+            withdrawals: json.withdrawals.map(|list| list.into_iter().map(Into::into).collect()),
+            blob_gas_used: json.blob_gas_used.map(quantity),
+            excess_blob_gas: json.excess_blob_gas.map(quantity),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PayloadJson {
+    parent_hash: Hash,
+    fee_recipient: Addr,
+    state_root: Hash,
+    receipts_root: Hash,
+    logs_bloom: Data,
+    prev_randao: Hash,
+    block_number: Quantity,
+    gas_limit: Quantity,
+    gas_used: Quantity,
+    timestamp: Quantity,
+    extra_data: Data,
+    base_fee_per_gas: Word,
+    block_hash: Hash,
+    transactions: Vec<Data>,
+    withdrawals: Option<Vec<WithdrawalJson>>,
+    blob_gas_used: Option<Quantity>,
+    excess_blob_gas: Option<Quantity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WithdrawalJson {
+    index: Quantity,
+    validator_index: Quantity,
+    address: Addr,
+    amount: Quantity,
+}
+
+impl From<WithdrawalJson> for Withdrawal {
+    fn from(json: WithdrawalJson) -> Self {
+        Self {
+            index: json.index.0,
+            validator_index: json.validator_index.0,
+            address: json.address.0,
+            amount: json.amount.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
