@@ -53,7 +53,7 @@ pub(crate) fn untrimmed(bytes: &[u8]) -> Result<U256, Malformed> {
 /// Appends an account: flags, code hash, storage root and storage id where they differ from none, nonce, balance.
 pub(crate) fn put_account(out: &mut Vec<u8>, account: &Account, storage_id: u64) {
     let (code, root) = (account.code_hash != EMPTY_CODE_HASH, account.storage_root != EMPTY_ROOT_HASH);
-    out.push(u8::from(code) * HAS_CODE | u8::from(root) * HAS_ROOT | u8::from(storage_id != 0) * HAS_ID);
+    out.push((u8::from(code) * HAS_CODE) | (u8::from(root) * HAS_ROOT) | (u8::from(storage_id != 0) * HAS_ID));
     if code {
         out.extend_from_slice(account.code_hash.as_slice());
     }

@@ -130,7 +130,7 @@ impl Database {
     }
 
     /// Makes the canonical block `to` the head again; everything above it is forgotten. At or above the frontier this
-    /// is a journal record; below, the frontier moves down with it, by forward commits of inverse diffs, and
+    /// is a synced journal record; below, the frontier moves down with it, by forward commits of inverse diffs, and
     /// `branches` computes the trie rows that go with each (the `trie` crate's update over the view it is given).
     /// After a crash in between the frontier is at some block down to `to`; call again to go on.
     pub fn rollback(&self, to: u64, branches: &mut BranchUpdate<'_>) -> Result<(), WriteError> {

@@ -230,11 +230,11 @@ impl Engine {
     }
 
     /// Journals that everything above a block is forgotten, and forgets it.
-    pub(crate) fn append_rollback(&self, to: BlockRef) -> Result<(), WriteError> {
+    pub(crate) fn append_rollback(&self, to: BlockRef) -> Result<Lsn, WriteError> {
         let mut writer = self.writer.lock();
-        self.append_plain(&mut writer, RecordKind::Rollback, |out| put_block_ref(out, &to))?;
+        let lsn = self.append_plain(&mut writer, RecordKind::Rollback, |out| put_block_ref(out, &to))?;
         self.publish(self.snapshot().rolled_back(to));
-        Ok(())
+        Ok(lsn)
     }
 
     fn append_plain(

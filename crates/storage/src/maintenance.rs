@@ -1,7 +1,7 @@
 //! Looking at a database, checking it, and making it smaller: what the `db` commands are made of.
 
 use crate::{
-    Database, WriteError,
+    Database, Lsn, WriteError,
     blocks::BlockFiles,
     engine::Engine,
     flush::write_one,
@@ -151,6 +151,12 @@ impl Database {
     pub fn write_refused(&self) -> Option<String> {
         let engine = self.engine();
         engine.check_writable().and_then(|()| engine.check_room()).err().map(|error| error.to_string())
+    }
+
+    /// Waits until everything appended so far is on the disk itself.
+    pub fn sync_all(&self) -> Result<(), WriteError> {
+        let lsn = self.engine().writer().journal.lsn_last();
+        self.sync(Lsn(lsn))
     }
 
     /// Syncs the journal and ends the threads, if this is the last handle.

@@ -39,7 +39,8 @@ impl Engine {
         // says precisely what is not kept
         let target = view.at(to)?.state_block();
         if to >= snapshot.frontier().number {
-            return self.append_rollback(target);
+            let lsn = self.append_rollback(target)?;
+            return self.sync(lsn);
         }
         drop((view, snapshot));
         loop {

@@ -122,9 +122,9 @@ fn encode_account(out: &mut Vec<u8>, account: &AccountDiff) {
     out.extend_from_slice(account.address.as_slice());
     // an account that is gone has lost its storage, whether execution said so or not
     let wiped = account.wiped || account.after.is_none();
-    let flags = u8::from(account.before.is_some()) * HAD_BEFORE
-        | u8::from(account.after.is_some()) * HAS_AFTER
-        | u8::from(wiped) * WIPED;
+    let flags = (u8::from(account.before.is_some()) * HAD_BEFORE)
+        | (u8::from(account.after.is_some()) * HAS_AFTER)
+        | (u8::from(wiped) * WIPED);
     out.push(flags);
     for side in [&account.before, &account.after].into_iter().flatten() {
         put_account(out, side, 0);
@@ -223,14 +223,17 @@ pub(crate) fn scan<'a>(bytes: &'a [u8], visit: &mut dyn FnMut(Found<'a>)) -> Res
     if reader.is_empty() { Ok(()) } else { Err(Malformed("layer rows")) }
 }
 
+/// A branch row as stored: its path, and its bytes or none if it is gone.
+pub(crate) type StoredBranch<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// The rows of a layer taken apart, borrowed where they are large: what a flush walks over.
 #[derive(Debug, Default)]
 pub(crate) struct Sections<'a> {
     pub(crate) tx_hashes: Vec<B256>,
     pub(crate) accounts: Vec<(AccountRow, Vec<SlotDiff>)>,
     pub(crate) codes: Vec<(B256, &'a [u8])>,
-    pub(crate) account_branches: Vec<(&'a [u8], Option<&'a [u8]>)>,
-    pub(crate) storage_branches: Vec<(B256, Vec<(&'a [u8], Option<&'a [u8]>)>)>,
+    pub(crate) account_branches: Vec<StoredBranch<'a>>,
+    pub(crate) storage_branches: Vec<(B256, Vec<StoredBranch<'a>>)>,
 }
 
 impl<'a> Sections<'a> {

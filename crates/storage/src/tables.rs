@@ -52,6 +52,9 @@ impl From<std::io::Error> for TableError {
 /// A row that is written, or deleted where there is no value.
 pub(crate) type Write<'a> = (&'a [u8], Option<&'a [u8]>);
 
+/// A row that was read: key and value.
+pub(crate) type Row = (Vec<u8>, Vec<u8>);
+
 /// Tables that can be read, all as of one moment. Reads may come from several threads at once.
 pub(crate) trait Rows: Debug {
     /// Shows a row's value to `visit`; whether there is one.
@@ -104,7 +107,7 @@ pub(crate) fn seek<R: Rows + ?Sized>(
     table: Table,
     from: &[u8],
     prefix: &[u8],
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, TableError> {
+) -> Result<Option<Row>, TableError> {
     let mut found = None;
     rows.walk(table, from, &mut |key, value| {
         found = key.starts_with(prefix).then(|| (key.to_vec(), value.to_vec()));

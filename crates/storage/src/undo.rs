@@ -55,13 +55,16 @@ fn is_wiped(before: &Option<AccountWithId>, after: &Option<AccountWithId>) -> bo
     storage_id(before) != 0 && storage_id(before) != storage_id(after)
 }
 
+/// An account's row at the block, and the slots to write under its id.
+pub(crate) type RestoredAccount = (Option<AccountWithId>, Vec<(B256, U256)>);
+
 /// What leads from the frontier back to a block.
 #[derive(Debug)]
 pub(crate) struct Inverse {
     /// For the trie: values at the frontier before, at the block after.
     pub(crate) diff: StateDiff,
     /// For the tables, in the same order: each account's row at the block, and the slots to write under its id.
-    pub(crate) restored: Vec<(Option<AccountWithId>, Vec<(B256, U256)>)>,
+    pub(crate) restored: Vec<RestoredAccount>,
     /// The keys that each undone block changed, oldest block first.
     pub(crate) changes: Vec<(u64, Changes)>,
     /// The next storage id after the block.

@@ -2,7 +2,6 @@
 //! follow from the state as the real ones do, so that every row can be checked.
 
 use crate::{BlockRecord, View};
-use alloy_rlp::Encodable;
 use starling_primitives::{
     Account, AccountDiff, Address, B256, BlockRef, BranchChanges, Bytes, EMPTY_ROOT_HASH, Header, Nibbles, SlotDiff,
     StateDiff, StorageBranches, U256, keccak256,
@@ -242,8 +241,8 @@ impl Block {
             senders: vec![address(salt % 7), address(salt % 5)],
             tx_hashes,
             receipts: salt.to_be_bytes().repeat(salt as usize % 50).into(),
-            total_difficulty: (salt % 3 != 0).then(|| U256::from(salt)),
-            access_list: (salt % 2 == 0).then(|| Bytes::from_static(b"\xc1\x05")),
+            total_difficulty: (!salt.is_multiple_of(3)).then(|| U256::from(salt)),
+            access_list: salt.is_multiple_of(2).then(|| Bytes::from_static(b"\xc1\x05")),
             branches: before.branches_to(&state, &diff),
             diff,
         };
