@@ -66,7 +66,7 @@ fn written(bytes: &[u8]) -> usize {
 fn a_second_process_is_refused() {
     let Some((chain, home)) = imported() else { return };
     let node = Node::start(&home, &[]).unwrap_or_else(|error| panic!("{error}"));
-    refused(&home, "import", &[&chain.join("chain.rlp")], &["lock"]);
+    refused(&home, "import", &[&chain.join("chain.rlp")], &["in use"]);
     assert_eq!(node.head().unwrap_or_else(|error| panic!("{error}")).0, BLOCKS, "the first one goes on");
     node.stop().unwrap_or_else(|error| panic!("{error}"));
     import(&home, &chain.join("chain.rlp"));

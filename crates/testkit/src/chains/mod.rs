@@ -182,7 +182,7 @@ fn round_trip_as_era() -> Outcome<Option<String>> {
     let Some(folder) = find("rpc-compat") else { return Ok(None) };
     let home = Home::with_genesis(&folder.join("genesis.json"))?;
     home.run("import", &[folder.join("chain.rlp")])?;
-    let exported = home.beside("rpccompat-00000-00000000.era1");
+    let exported = home.beside("blocks.era1");
     let last = RPC_COMPAT_LAST_PRE_MERGE.to_string();
     home.run("export", &[exported.as_os_str(), "0".as_ref(), last.as_ref()])?;
 
