@@ -1,3 +1,5 @@
 //! The `starling` command: parses flags and calls `starling-node`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    starling_node::main()
+}

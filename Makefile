@@ -1,0 +1,97 @@
+# Starling: every command worth remembering. `make` alone lists them.
+
+CARGO_HOME ?= $(HOME)/.cargo
+export PATH := $(CARGO_HOME)/bin:$(PATH)
+
+CARGO    ?= cargo
+STARLING  = target/debug/starling
+TESTKIT   = $(CARGO) run --quiet --locked --package starling-testkit --
+SAMPLE    = crates/testkit/samples/rpc-compat
+DATADIR  ?= target/run
+HTTP_PORT ?= 8545
+
+.DEFAULT_GOAL := help
+
+##@ Use
+
+.PHONY: run
+run: build ## import the sample chain and serve it over HTTP (HTTP_PORT=8545, DATADIR=target/run)
+	@$(STARLING) init --datadir $(DATADIR) $(SAMPLE)/genesis.json
+	@$(STARLING) import --datadir $(DATADIR) $(SAMPLE)/chain.rlp
+	@echo
+	@echo 'Try, in another shell:'
+	@echo "  curl -s localhost:$(HTTP_PORT) -H 'content-type: application/json' -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_blockNumber\",\"params\":[]}'"
+	@echo "  $(STARLING) attach --datadir $(DATADIR) eth_getBlockByNumber latest false"
+	@echo "  $(STARLING) attach --datadir $(DATADIR)"
+	@echo 'Ctrl-C stops it.'
+	@echo
+	@exec $(STARLING) node --datadir $(DATADIR) --http --http.port $(HTTP_PORT) --http.api eth,net,web3,debug --authrpc.port 0
+
+.PHONY: build
+build: ## build the starling binary for work on it (quick build, good speed)
+	@$(CARGO) build --locked --package starling
+
+.PHONY: release
+release: ## build the starling binary for use: target/dist/starling
+	STARLING_COMMIT=$$(git rev-parse HEAD 2>/dev/null) $(CARGO) build --locked --profile dist --package starling
+
+##@ Check
+
+.PHONY: test
+test: ## run all tests
+	$(CARGO) test --workspace --locked
+
+.PHONY: check
+check: fmt clippy tidy ## formatting, lints and tidy rules: run this before a commit
+
+.PHONY: fmt
+fmt: ## check the formatting (cargo fmt mends it)
+	$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy: ## lint, warnings are errors
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: tidy
+tidy: ## floors, file sizes, licences, advisories
+	$(CARGO) test --locked --package starling-testkit --test tidy --test dependencies
+
+##@ Check against others' data (STARLING_FIXTURES names the folder)
+
+.PHONY: test-chains
+test-chains: build ## import every fixture chain, check its head, export and compare bytes
+	$(TESTKIT) chains
+
+.PHONY: test-rpc
+test-rpc: build ## compare JSON-RPC answers with the recorded ones
+	$(TESTKIT) rpc-compat
+
+.PHONY: test-engine
+test-engine: build ## drive the Engine API with 601 payloads, and with broken ones
+	$(TESTKIT) engine
+
+.PHONY: test-crash
+test-crash: build ## 300 kills at random moments of an import
+	$(TESTKIT) crash --kills 300
+
+##@ Measure
+
+.PHONY: bench-import
+bench-import: bench-build ## import speed beside geth, interleaved (FLAGS=--help says more)
+	target/release/testkit bench-import $(FLAGS)
+
+.PHONY: bench-restart
+bench-restart: bench-build ## time to answer after SIGKILL, and memory against --memory
+	target/release/testkit bench-restart $(FLAGS)
+
+.PHONY: bench-build
+bench-build:
+	@$(CARGO) build --locked --release --package starling --package starling-testkit
+
+##@ Other
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,181 @@
+use super::{DatadirArgs, LogArgs, Overrides, StorageArgs};
+use crate::size::Size;
+use clap::Args;
+use starling_rpc::Namespace;
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+/// `node`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = super::unavailable::help())]
+pub(crate) struct NodeArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub datadir: DatadirArgs,
+    /// Adds N × 100 to every port, so that several nodes run on one machine
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u16).range(..=100))]
+    pub instance: u16,
+    /// Name of this node in its client version
+    #[arg(long, value_name = "NAME", value_parser = parse_identity)]
+    pub identity: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub storage: StorageArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub http: HttpArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub ipc: IpcArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub rpc: RpcLimitArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub metrics: MetricsArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub overrides: Overrides,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub log: LogArgs,
+}
+
+/// JSON-RPC over HTTP.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "JSON-RPC over HTTP")]
+pub(crate) struct HttpArgs {
+    /// Serve JSON-RPC over HTTP
+    #[arg(id = "http", long = "http", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub on: bool,
+    /// Address to listen on
+    #[arg(id = "http.addr", long = "http.addr", value_name = "IP", default_value = "127.0.0.1")]
+    pub addr: IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(id = "http.port", long = "http.port", value_name = "PORT", default_value = "8545")]
+    pub port: u16,
+    /// Namespaces to serve
+    #[arg(
+        id = "http.api",
+        long = "http.api",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "eth,net,web3"
+    )]
+    pub api: Vec<Namespace>,
+    /// Host names by which it may be called; * is any
+    #[arg(
+        id = "http.vhosts",
+        long = "http.vhosts",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "localhost"
+    )]
+    pub vhosts: Vec<String>,
+}
+
+/// JSON-RPC over a socket on this machine.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "JSON-RPC over IPC")]
+pub(crate) struct IpcArgs {
+    /// Socket for JSON-RPC on this machine, with every namespace [default: DATADIR/starling.ipc]
+    #[arg(id = "ipcpath", long = "ipcpath", value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// Serve no socket
+    #[arg(id = "ipcdisable", long = "ipcdisable", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub disable: bool,
+}
+
+/// The Engine API.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engine API")]
+pub(crate) struct EngineArgs {
+    /// Address to listen on
+    #[arg(id = "authrpc.addr", long = "authrpc.addr", value_name = "IP", default_value = "127.0.0.1")]
+    pub addr: IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(id = "authrpc.port", long = "authrpc.port", value_name = "PORT", default_value = "8551")]
+    pub port: u16,
+    /// Host names by which it may be called; * is any
+    #[arg(
+        id = "authrpc.vhosts",
+        long = "authrpc.vhosts",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "localhost"
+    )]
+    pub vhosts: Vec<String>,
+    /// Secret shared with the consensus client, made if missing [default: DATADIR/jwt.hex]
+    #[arg(id = "authrpc.jwtsecret", long = "authrpc.jwtsecret", value_name = "FILE")]
+    pub jwtsecret: Option<PathBuf>,
+    /// Deepest reorg that the consensus client may ask for, in blocks
+    #[arg(id = "engine.maxreorgdepth", long = "engine.maxreorgdepth", value_name = "BLOCKS", default_value = "1024")]
+    pub max_reorg_depth: u64,
+}
+
+/// Limits of JSON-RPC.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits of JSON-RPC")]
+pub(crate) struct RpcLimitArgs {
+    /// Most gas of a call or an estimate
+    #[arg(id = "rpc.gascap", long = "rpc.gascap", value_name = "GAS", default_value = "50000000")]
+    pub gas_cap: u64,
+    /// Most ether that the fee of a transaction sent through here may be; 0 is no cap
+    #[arg(id = "rpc.txfeecap", long = "rpc.txfeecap", value_name = "ETHER", default_value = "1", value_parser = parse_ether)]
+    pub tx_fee_cap: f64,
+    /// Longest time a call runs
+    #[arg(id = "rpc.evmtimeout", long = "rpc.evmtimeout", value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub evm_timeout: Duration,
+    /// Most blocks that one eth_getLogs looks at
+    #[arg(id = "rpc.logrange", long = "rpc.logrange", value_name = "BLOCKS", default_value = "10000")]
+    pub log_range: u64,
+    /// Most calls in a batch
+    #[arg(id = "rpc.batch-limit", long = "rpc.batch-limit", value_name = "CALLS", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_limit: u32,
+    /// Largest request
+    #[arg(id = "rpc.bodylimit", long = "rpc.bodylimit", value_name = "SIZE", default_value = "15MiB")]
+    pub body_limit: Size,
+}
+
+/// Health and metrics.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Health and metrics")]
+pub(crate) struct MetricsArgs {
+    /// Serve /livez, /readyz and /metrics (Prometheus)
+    #[arg(id = "metrics", long = "metrics", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub on: bool,
+    /// Address to listen on
+    #[arg(id = "metrics.addr", long = "metrics.addr", value_name = "IP", default_value = "127.0.0.1")]
+    pub addr: IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(id = "metrics.port", long = "metrics.port", value_name = "PORT", default_value = "6060")]
+    pub port: u16,
+}
+
+fn parse_identity(text: &str) -> Result<String, String> {
+    /// Room for a name; longer ones only clutter logs of others.
+    const LENGTH_MAX: usize = 64;
+    let plain = !text.is_empty() && text.len() <= LENGTH_MAX && text.chars().all(|c| c.is_ascii_graphic() && c != '/');
+    plain.then(|| text.into()).ok_or_else(|| format!("write 1 to {LENGTH_MAX} visible ASCII characters without '/'"))
+}
+
+fn parse_ether(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|ether: &f64| ether.is_finite() && *ether >= 0.0)
+        .ok_or_else(|| "write ether like 0.5".into())
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time like 500ms, 5s or 2m".to_string();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    match &text[digits..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(wrong),
+        _ => Err(wrong()),
+    }
+}

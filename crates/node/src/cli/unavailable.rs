@@ -1,0 +1,71 @@
+//! Flags that the interface promises and whose feature is not there yet: refused, never ignored.
+
+use clap::{Arg, ArgAction, Command};
+
+/// What is missing, and the flags that need it.
+const TABLE: [(&str, &[&str]); 10] = [
+    ("JSON-RPC from browser pages of other origins (CORS)", &["http.corsdomain"]),
+    ("JSON-RPC over WebSocket", &["ws", "ws.addr", "ws.port", "ws.api", "ws.origins"]),
+    (
+        "the peer-to-peer network",
+        &[
+            "networkid",
+            "port",
+            "discovery.port",
+            "addr",
+            "nodiscover",
+            "discovery.v4",
+            "discovery.v5",
+            "discovery.dns",
+            "bootnodes",
+            "peers",
+            "trusted-peers",
+            "netrestrict",
+            "maxpeers",
+            "maxpendpeers",
+            "nodekey",
+            "nodekeyhex",
+            "nat",
+        ],
+    ),
+    ("synchronising from peers", &["syncmode", "sync.target", "exitwhensynced", "history.chain"]),
+    ("proofs at any depth", &["history.proofs"]),
+    (
+        "the transaction pool",
+        &[
+            "txpool.locals",
+            "txpool.nolocals",
+            "txpool.journal",
+            "txpool.rejournal",
+            "txpool.pricelimit",
+            "txpool.pricebump",
+            "txpool.accountslots",
+            "txpool.globalslots",
+            "txpool.accountqueue",
+            "txpool.globalqueue",
+            "txpool.lifetime",
+        ],
+    ),
+    ("sealing a development chain", &["dev", "dev.period"]),
+    ("sealing blocks", &["sealer", "password", "unlock"]),
+    ("building blocks", &["miner.extradata", "miner.gaslimit", "miner.etherbase"]),
+    ("the dashboard", &["dashboard", "dashboard.port"]),
+];
+
+/// Every flag with what it waits for.
+pub(crate) fn flags() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TABLE.iter().flat_map(|(feature, flags)| flags.iter().map(|flag| (*flag, *feature)))
+}
+
+/// Adds the flags to a command, unseen.
+pub(crate) fn augment(command: Command) -> Command {
+    flags().fold(command, |command, (flag, _)| {
+        command.arg(Arg::new(flag).long(flag).num_args(0..).action(ArgAction::Append).hide(true))
+    })
+}
+
+/// The line of the help that names them.
+pub(crate) fn help() -> String {
+    let names = flags().map(|(flag, _)| format!("--{flag}")).collect::<Vec<_>>().join(" ");
+    format!("Not available yet, and refused: {names}")
+}

@@ -1,0 +1,258 @@
+//! A running node: the chain on its thread, the servers around it, and how they come up and go down.
+
+use crate::{
+    cli::NodeArgs,
+    datadir::write_whole,
+    failure::{Context, Failure},
+    memory::MemoryBudget,
+    metrics::Exporter,
+    process::{self, STACK_SIZE_BYTES, cores},
+    shutdown::Shutdown,
+    store::{IfMissing, Store},
+    version,
+};
+use serde_json::json;
+use starling_chain::{Chain, ChainConfig, ChainHandle};
+use starling_rpc::{
+    EngineConfig, HttpConfig, JwtSecret, NodeStatus, QueryPool, RpcContext, RpcLimits, ServerHandle, serve_engine,
+    serve_http, serve_ipc,
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{runtime::Runtime, task::JoinHandle};
+
+/// Port distance of two instances on one machine.
+const INSTANCE_PORTS: u16 = 100;
+/// Calls that run or wait on the query pool; more are refused.
+const QUERIES_MAX: usize = 1024;
+/// Payloads that are decoded or wait for it; a consensus client sends one after the other.
+const PAYLOADS_MAX: usize = 64;
+/// Stack of the runtime's threads: sockets, timers and parsing only.
+const RUNTIME_STACK_SIZE_BYTES: usize = 4 << 20;
+/// Time that tasks of the runtime have to end at the stop.
+const RUNTIME_STOP_TIME_MAX: Duration = Duration::from_millis(200);
+
+/// A node that is up.
+#[derive(Debug)]
+pub(crate) struct Node {
+    runtime: Runtime,
+    chain: Chain,
+    store: Store,
+    servers: Vec<ServerHandle>,
+    exporter: Option<JoinHandle<()>>,
+}
+
+/// Where a node is reached; null in `node.json` when off.
+#[derive(Debug, Default)]
+struct Addresses {
+    http: Option<SocketAddr>,
+    engine: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
+    ipc: Option<PathBuf>,
+    jwt: PathBuf,
+}
+
+impl Node {
+    /// Brings a node up: returns when all ports listen.
+    pub(crate) fn start(args: &NodeArgs) -> Result<Self, Failure> {
+        process::raise_open_files();
+        warm_up_kzg()?;
+        let recorder = args.metrics.on.then(Exporter::recorder).transpose()?;
+        let budget = MemoryBudget::new(args.storage.memory);
+        let store = Store::open(&args.datadir, Some(&args.storage), &args.overrides, IfMissing::Create)?;
+        budget.log();
+        let config = ChainConfig { reorg_depth_max: args.engine.max_reorg_depth, ..ChainConfig::default() };
+        let core = store.chain_within(&budget, config)?;
+        let (chain, handle) = starling_chain::spawn(core).context("cannot start the chain thread")?;
+        let runtime = runtime()?;
+        let context = rpc_context(args, &budget, &store, &handle)?;
+        let mut node = Self { runtime, chain, store, servers: Vec::new(), exporter: None };
+        let addresses = match node.listen(args, context, recorder) {
+            Ok(addresses) => addresses,
+            Err(failure) => return Err(node.stop().err().unwrap_or(failure)),
+        };
+        node.announce(args, &addresses)?;
+        Ok(node)
+    }
+
+    /// Runs until a signal asks for the end.
+    pub(crate) fn run(self, mut shutdown: Shutdown) -> Result<(), Failure> {
+        self.runtime.block_on(shutdown.asked());
+        tracing::info!("stopping");
+        self.stop()
+    }
+
+    fn listen(
+        &mut self,
+        args: &NodeArgs,
+        context: RpcContext,
+        recorder: Option<metrics_exporter_prometheus::PrometheusHandle>,
+    ) -> Result<Addresses, Failure> {
+        let addr = |ip: IpAddr, port: u16| Ok(SocketAddr::new(ip, port_of(port, args.instance)?));
+        let jwt = args.engine.jwtsecret.clone().unwrap_or_else(|| self.store.datadir.jwt());
+        let mut addresses = Addresses { jwt: jwt.clone(), ..Addresses::default() };
+        let secret = JwtSecret::load_or_create(&jwt).failed()?;
+        let engine = EngineConfig {
+            addr: addr(args.engine.addr, args.engine.port)?,
+            vhosts: args.engine.vhosts.clone(),
+            jwt: secret,
+        };
+        let server = self.runtime.block_on(serve_engine(engine, context.clone())).failed()?;
+        addresses.engine = server.local_addr();
+        self.servers.push(server);
+        if args.http.on {
+            let http = HttpConfig {
+                addr: addr(args.http.addr, args.http.port)?,
+                apis: args.http.api.clone(),
+                vhosts: args.http.vhosts.clone(),
+            };
+            let server = self.runtime.block_on(serve_http(http, context.clone())).failed()?;
+            addresses.http = server.local_addr();
+            self.servers.push(server);
+        }
+        if !args.ipc.disable {
+            let path = args.ipc.path.clone().unwrap_or_else(|| self.store.datadir.ipc());
+            self.servers.push(self.runtime.block_on(serve_ipc(&path, context.clone())).failed()?);
+            addresses.ipc = Some(path);
+        }
+        if let Some(recorder) = recorder {
+            let exporter = Exporter::new(recorder, context.chain.clone(), context.status.clone());
+            let addr = addr(args.metrics.addr, args.metrics.port)?;
+            let (addr, task) = self.runtime.block_on(exporter.serve(addr))?;
+            addresses.metrics = Some(addr);
+            self.exporter = Some(task);
+        }
+        Ok(addresses)
+    }
+
+    /// Writes `node.json` and the one line that begins with `Ready`.
+    fn announce(&self, args: &NodeArgs, at: &Addresses) -> Result<(), Failure> {
+        let url = |addr: Option<SocketAddr>| addr.map(|addr| format!("http://{addr}"));
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let (http, engine, metrics) = (url(at.http), url(at.engine), url(at.metrics));
+        let ipc = at.ipc.as_ref().map(absolute);
+        let text = json!({
+            "pid": std::process::id(),
+            "http": http,
+            "ws": null,
+            "engine": engine,
+            "metrics": metrics,
+            "ipc": ipc,
+            "enode": null,
+            "enr": null,
+            "jwt": absolute(&at.jwt),
+            "chainId": self.store.spec.chain_id,
+            "genesisHash": self.store.spec.genesis_hash(),
+        });
+        let path = self.store.datadir.node_json();
+        write_whole(&path, format!("{text:#}\n").as_bytes())
+            .context(format_args!("cannot write {}", path.display()))?;
+        let off = |url: Option<String>| url.unwrap_or_else(|| "off".into());
+        tracing::info!(
+            http = off(http),
+            engine = off(engine),
+            metrics = off(metrics),
+            ipc = ipc.map_or("off".into(), |path| path.display().to_string()),
+            chain = self.store.spec.name,
+            head = self.store.database.head().head.number,
+            instance = args.instance,
+            "Ready"
+        );
+        Ok(())
+    }
+
+    /// Closes everything: servers first, then the chain, then the database.
+    fn stop(self) -> Result<(), Failure> {
+        if let Some(exporter) = self.exporter {
+            exporter.abort();
+        }
+        self.runtime.block_on(async {
+            let stops: Vec<_> = self.servers.into_iter().map(|server| tokio::spawn(server.stop())).collect();
+            for stop in stops {
+                // A server task that panicked is stopped as well.
+                let _ = stop.await;
+            }
+        });
+        self.runtime.shutdown_timeout(RUNTIME_STOP_TIME_MAX);
+        drop(self.chain.stop());
+        let node_json = self.store.datadir.node_json();
+        if let Err(error) = std::fs::remove_file(&node_json)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %node_json.display(), %error, "node.json stays behind");
+        }
+        // The last handle to go syncs the journal.
+        drop(self.store);
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The KZG setup takes seconds of pure computing: it must not delay the start, and what needs it waits.
+fn warm_up_kzg() -> Result<(), Failure> {
+    std::thread::Builder::new()
+        .name("kzg".into())
+        .stack_size(STACK_SIZE_BYTES)
+        .spawn(starling_execution::warm_kzg)
+        .map(drop)
+        .context("cannot start the thread that loads the KZG setup")
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores())
+        .thread_name("runtime")
+        .thread_stack_size(RUNTIME_STACK_SIZE_BYTES)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+fn port_of(port: u16, instance: u16) -> Result<u16, Failure> {
+    if port == 0 {
+        return Ok(0);
+    }
+    port.checked_add(instance * INSTANCE_PORTS)
+        .ok_or_else(|| Failure::usage(format_args!("port {port} of instance {instance} is above 65535")))
+}
+
+fn rpc_context(
+    args: &NodeArgs,
+    budget: &MemoryBudget,
+    store: &Store,
+    chain: &ChainHandle,
+) -> Result<RpcContext, Failure> {
+    let database = store.database.clone();
+    let writer = database.clone();
+    let status =
+        move || NodeStatus { not_ready: writer.write_refused().into_iter().collect(), ..NodeStatus::default() };
+    let limits = RpcLimits::default();
+    Ok(RpcContext {
+        chain: chain.clone(),
+        client_version: version::client(args.identity.as_deref()),
+        commit: version::commit_bytes(),
+        limits: RpcLimits {
+            gas_cap: args.rpc.gas_cap,
+            evm_timeout: args.rpc.evm_timeout,
+            log_range_blocks: args.rpc.log_range,
+            batch_calls_max: args.rpc.batch_limit,
+            body_bytes_max: u32::try_from(args.rpc.body_limit.0).unwrap_or(u32::MAX),
+            response_bytes_max: limits
+                .response_bytes_max
+                .min(u32::try_from(budget.queries_size_bytes()).unwrap_or(u32::MAX)),
+            ..limits
+        },
+        queries: QueryPool::over("query", Arc::new(process::pool("query")?), QUERIES_MAX),
+        imports: QueryPool::over("import", Arc::new(process::pool("import")?), PAYLOADS_MAX),
+        state_retention_blocks: args.storage.history.blocks(),
+        status: Arc::new(status),
+        database_stats: Arc::new(move || match database.stats() {
+            Ok(stats) => Ok(serde_json::Value::String(stats.to_string())),
+            Err(error) => Err(error.to_string()),
+        }),
+    })
+}
