@@ -35,7 +35,7 @@ impl<'a> Args<'a> {
             Some(value) if value.get() == "null" => Ok(None),
             Some(value) => match serde_json::from_str(value.get()) {
                 Ok(value) => Ok(Some(value)),
-                Err(error) => Err(ApiError::params(format!("invalid argument {index}: {}", without_place(&error)))),
+                Err(error) => Err(ApiError::params(format!("invalid argument {index}: {}", json_error(&error)))),
             },
         }
     }
@@ -50,7 +50,7 @@ impl<'a> Args<'a> {
 }
 
 /// A JSON error without serde's `at line 1 column 9`, which counts within the argument and tells nobody.
-fn without_place(error: &serde_json::Error) -> String {
+pub(crate) fn json_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).to_owned()

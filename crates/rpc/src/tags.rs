@@ -3,6 +3,7 @@
 use crate::{
     ApiError, RpcContext,
     api::Answer,
+    args::json_error,
     hex::{Hash, Quantity, from_text, parse_fixed, parse_u64},
 };
 use alloy_primitives::B256;
@@ -94,10 +95,12 @@ impl<'de> Deserialize<'de> for BlockSelector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = <&RawValue>::deserialize(deserializer)?;
         if !value.get().starts_with('{') {
-            let text: String = serde_json::from_str(value.get()).map_err(de::Error::custom)?;
+            let text: String =
+                serde_json::from_str(value.get()).map_err(|error| de::Error::custom(json_error(&error)))?;
             return parse_selector(&text).map_err(de::Error::custom);
         }
-        let object: BlockObject = serde_json::from_str(value.get()).map_err(de::Error::custom)?;
+        let object: BlockObject =
+            serde_json::from_str(value.get()).map_err(|error| de::Error::custom(json_error(&error)))?;
         match (object.block_hash, object.block_number) {
             (Some(_), Some(_)) => {
                 Err(de::Error::custom("cannot specify both BlockHash and BlockNumber, choose one or the other"))

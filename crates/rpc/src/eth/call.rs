@@ -10,7 +10,7 @@ use crate::{
 use alloy_eips::eip2930::AccessListItem;
 use alloy_primitives::{Bytes, U64};
 use serde::Serialize;
-use starling_execution::{Call, CallLimits, CallResult, Overrides};
+use starling_execution::{Call, CallError, CallLimits, CallResult, Overrides};
 use starling_primitives::Header;
 use starling_state::StateView;
 use std::time::Instant;
@@ -48,7 +48,14 @@ fn setting(context: &RpcContext, mut args: Args<'_>) -> Answer<Setting> {
 
 fn call(context: &RpcContext, args: Args<'_>) -> Answer<Bytes> {
     let Setting { call, header, state, overrides, limits } = setting(context, args)?;
-    let outcome = starling_execution::call(context.chain.spec(), &header, &state, &call, &overrides, limits)?;
+    let outcome = starling_execution::call(context.chain.spec(), &header, &state, &call, &overrides, limits);
+    let outcome = outcome.map_err(|error| match error {
+        CallError::Invalid(why) => {
+            let gas = call.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);
+            ApiError::Server(format!("err: {why} (supplied gas {gas})"))
+        }
+        other => other.into(),
+    })?;
     match outcome.result {
         CallResult::Success { output, .. } => Ok(output),
         CallResult::Revert { output } => Err(ApiError::Reverted(output)),

@@ -1,11 +1,13 @@
 //! Which logs a caller wants.
 
 use crate::{
+    args::json_error,
     hex::{Addr, Hash},
     tags::BlockTag,
 };
 use alloy_primitives::{Address, B256, Bloom, BloomInput, Log};
 use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
 
 /// Topics a log can have.
 const TOPICS_MAX: usize = 4;
@@ -59,11 +61,21 @@ struct FilterArgs {
 }
 
 /// A value, or a list of them.
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),
+}
+
+/// By the first character, so that errors speak of what was meant.
+impl<'de, T: for<'a> Deserialize<'a>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let read = match json.starts_with('[') {
+            true => serde_json::from_str(json).map(Self::Many),
+            false => serde_json::from_str(json).map(Self::One),
+        };
+        read.map_err(|error| de::Error::custom(json_error(&error)))
+    }
 }
 
 impl<T> OneOrMany<T> {

@@ -21,10 +21,11 @@ fn logs(context: &RpcContext, mut args: Args<'_>) -> Answer<Vec<LogJson>> {
     let filter: LogFilter = args.required()?;
     args.end()?;
     let limit = context.limits.log_filter_terms_max;
-    let terms = filter.topics.iter().map(Vec::len).chain([filter.addresses.len()]).max();
-    if terms.is_some_and(|terms| terms > limit) {
-        let message = format!("exceed max addresses or topics per search position (max {limit})");
-        return Err(ApiError::server(message));
+    if filter.topics.iter().any(|position| position.len() > limit) {
+        return Err(ApiError::params(format!("exceed max topics (max {limit} at each position)")));
+    }
+    if filter.addresses.len() > limit {
+        return Err(ApiError::server(format!("exceed max addresses or topics per search position (max {limit})")));
     }
     let view = context.chain.view();
     let mut search = Search { context, filter: &filter, found: Vec::new() };
