@@ -45,7 +45,10 @@ fn apply_account(
             entry.set_slot(key, slot.present_value);
         }
     }
-    if code_changed && let Some(code) = account.info.code.take() {
+    if code_changed
+        && now.has_code()
+        && let Some(code) = account.info.code.take()
+    {
         db.deploy(now.code_hash, code);
     }
     Ok(())

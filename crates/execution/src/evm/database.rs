@@ -7,8 +7,9 @@ use starling_primitives::ReadError;
 /// The overlay as the library wants to read it, with the block's analysed code.
 pub(crate) struct OverlayDb<'a> {
     pub(crate) overlay: Overlay<'a>,
-    /// Code that this block used or deployed; a fork's unknown block hash is zero only for calls.
+    /// Code that this block used or deployed.
     codes: B256Map<Bytecode>,
+    /// BLOCKHASH of an ancestor that the reader does not know: zero in a call, in a block an error.
     unknown_hash_is_zero: bool,
 }
 

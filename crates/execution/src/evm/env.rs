@@ -80,7 +80,10 @@ impl BlockRules {
         self.cfg.disable_nonce_check = true;
         self.cfg.disable_eip3607 = true;
         self.cfg.disable_block_gas_limit = true;
-        self.cfg.tx_gas_limit_cap = Some(u64::MAX);
+        if self.fork < Fork::Amsterdam {
+            // Later the cap limits nothing, but says what of the gas is for state (EIP-8037).
+            self.cfg.tx_gas_limit_cap = Some(u64::MAX);
+        }
         self.cfg.tx_chain_id_check = false;
         if mode.free {
             self.block.basefee = 0;
