@@ -97,7 +97,9 @@ fn removedb(args: &RemovedbArgs) -> Result<(), Failure> {
 fn confirm(question: &str) -> Result<bool, Failure> {
     eprint!("{question}");
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("no answer")?;
+    if io::stdin().read_line(&mut answer).context("no answer")? == 0 {
+        eprintln!();
+    }
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
