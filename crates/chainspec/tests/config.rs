@@ -341,3 +341,27 @@ fn dev_funds_the_known_accounts() {
         assert_eq!(dev.genesis_state.accounts[&address].0.balance, U256::from(10_000) * U256::from(10u64.pow(18)));
     }
 }
+
+/// EIP-225: the last 65 bytes of the extra data are the signer's signature of the header without them.
+#[test]
+fn the_author_of_a_clique_block_is_its_signer() {
+    use secp256k1::{Message, Secp256k1, SecretKey};
+    let clique = Consensus::Clique { period: 5, epoch: 100, terminal_total_difficulty: None };
+    let secp = Secp256k1::new();
+    let key = SecretKey::from_byte_array([7; 32]).unwrap();
+    let public = key.public_key(&secp).serialize_uncompressed();
+    let signer = alloy_primitives::Address::from_slice(&alloy_primitives::keccak256(&public[1..])[12..]);
+
+    let mut header = Header { extra_data: vec![0; 32].into(), ..header(1, 1, 2) };
+    assert_eq!(clique.author(&header), None);
+    let signature = secp.sign_ecdsa_recoverable(Message::from_digest(header.hash_slow().0), &key);
+    let (id, seal) = signature.serialize_compact();
+    let parity = u8::try_from(i32::from(id)).unwrap();
+    header.extra_data = [[0; 32].as_slice(), &seal, &[parity]].concat().into();
+    assert_eq!(clique.author(&header), Some(signer));
+
+    let work = Consensus::Ethereum { terminal_total_difficulty: None };
+    assert_eq!(work.author(&header), Some(header.beneficiary));
+    header.extra_data = [[0; 32].as_slice(), &seal, &[27]].concat().into();
+    assert_eq!(clique.author(&header), None);
+}

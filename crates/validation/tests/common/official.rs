@@ -102,13 +102,13 @@ pub(crate) mod exception {
         Check(#[from] HeaderError),
     }
 
-    /// Names whose rule is decided before a block runs; each must lead to a refusal here.
-    const NEED_NO_EVM: [&str; 35] = [
+    /// Names whose rule is decided before a block runs; each must lead to a refusal here. (`GAS_USED_OVERFLOW`
+    /// is not among them: in Amsterdam it also names what only running tells.)
+    const NEED_NO_EVM: [&str; 34] = [
         "BlockException.BLOB_GAS_USED_ABOVE_LIMIT",
         "BlockException.EXTRA_DATA_INVALID_DAO",
         "BlockException.EXTRA_DATA_TOO_BIG",
         "BlockException.GASLIMIT_TOO_BIG",
-        "BlockException.GAS_USED_OVERFLOW",
         "BlockException.IMPORT_IMPOSSIBLE_LEGACY",
         "BlockException.IMPORT_IMPOSSIBLE_LEGACY_WRONG_PARENT",
         "BlockException.IMPORT_IMPOSSIBLE_LONDON_WRONG_PARENT",
