@@ -4,9 +4,12 @@ mod common;
 
 use common::{finalize, served};
 use serde_json::Value;
-use starling_rpc::{Namespace, module};
+use starling_rpc::{Namespace, engine_module, module};
 use starling_testkit::fixtures;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_the_published_ones() {
@@ -34,6 +37,23 @@ async fn answers_are_the_published_ones() {
     }
     assert!(checked > 70, "only {checked} cases were found");
     tokio::task::spawn_blocking(|| chain.stop()).await.expect("the chain stops");
+}
+
+/// The document names every method that is served, and no other.
+#[test]
+fn the_document_lists_what_is_served() {
+    let Some((_chain, context)) = served() else { return };
+    let document = std::fs::read_to_string(fixtures::repository().join("docs/JSON-RPC.md")).expect("the document");
+    let table =
+        document.lines().skip_while(|line| *line != "## Methods").skip(1).take_while(|line| !line.starts_with('#'));
+    let mut listed = BTreeSet::new();
+    for row in table.filter(|line| line.starts_with("| `")) {
+        let names: Vec<_> = row.split('`').skip(1).step_by(2).collect();
+        listed.extend(names[1..].iter().map(|name| format!("{}_{name}", names[0])));
+    }
+    let (all, engine) = (module(context.clone(), &Namespace::ALL), engine_module(context));
+    let served: BTreeSet<_> = all.method_names().chain(engine.method_names()).map(str::to_owned).collect();
+    assert_eq!(listed, served);
 }
 
 /// A response as it is compared: without the error's words, numbers as numbers.

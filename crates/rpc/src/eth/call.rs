@@ -10,6 +10,7 @@ use crate::{
 use alloy_eips::eip2930::AccessListItem;
 use alloy_primitives::{Bytes, U64};
 use serde::Serialize;
+use starling_chainspec::Fork;
 use starling_execution::{Call, CallError, CallLimits, CallResult, Overrides};
 use starling_primitives::Header;
 use starling_state::StateView;
@@ -82,6 +83,9 @@ struct AccessListJson {
 fn create_access_list(context: &RpcContext, args: Args<'_>) -> Answer<AccessListJson> {
     let Setting { call, header, state, overrides, limits } = setting(context, args)?;
     let spec = context.chain.spec();
+    if !spec.is_active(Fork::Berlin, &header) {
+        return Err(ApiError::server("transaction type not supported: access lists begin with Berlin"));
+    }
     let (list, outcome) = starling_execution::create_access_list(spec, &header, &state, &call, &overrides, limits)?;
     let item = |(address, storage_keys)| AccessListItem { address, storage_keys };
     Ok(AccessListJson {
