@@ -5,6 +5,7 @@
 //! every block's root is checked on the way. SIGKILL comes at a random moment; the program also ends itself at named
 //! points that a signal rarely hits: between a journal write and its sync, and inside a flush (`STARLING_FAILPOINT`).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,15 @@ enum Death {
     Point(&'static str, u32),
 }
 
+impl Death {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Signal(_) => "SIGKILL",
+            Self::Point(name, _) => name,
+        }
+    }
+}
+
 /// What the chain is, as a node that was never killed knows it.
 struct Reference {
     folder: PathBuf,
@@ -61,8 +71,11 @@ pub fn run(kills: usize, seed: u64) -> Outcome {
         import_once(&reference, &mut random, kills, &mut tally)
             .map_err(|error| format!("after {} deaths, the last {:?}: {error}", tally.len(), tally.last()))?;
     }
-    let at_points = tally.iter().filter(|death| matches!(death, Death::Point(..))).count();
-    println!("crash: {} deaths, {at_points} of them at named points; nothing lost", tally.len());
+    let mut deaths: BTreeMap<&str, usize> = BTreeMap::new();
+    for death in &tally {
+        *deaths.entry(death.name()).or_default() += 1;
+    }
+    println!("crash: {} deaths, nothing lost: {deaths:?}", tally.len());
     Ok(())
 }
 

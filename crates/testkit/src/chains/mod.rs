@@ -120,7 +120,7 @@ fn published_head(folder: &Path) -> Outcome<String> {
     head.map(str::to_string).ok_or_else(|| format!("{} names no headBlockHash", path.display()))
 }
 
-/// Starts a node on what was imported and asks it for its head and the parent links' first end.
+/// Starts a node on what was imported; its head must be this one, with its state at hand.
 fn expect_head(home: &Home, number: u64, hash: &str) -> Outcome {
     let node = Node::start(home, &[])?;
     let head = node.head()?;
