@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 4096;
-/// A view that is older is replaced, well before it expires.
-const VIEW_AGE_MAX: Duration = Duration::from_secs(2);
+/// A check of the largest chain takes hours, and nobody else has the database open meanwhile.
+const VIEW_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -48,7 +48,6 @@ pub(crate) struct Verifier<'a> {
     database: &'a Database,
     shutdown: &'a Shutdown,
     view: View,
-    taken: Instant,
     told: Instant,
     verified: Verified,
 }
@@ -56,9 +55,8 @@ pub(crate) struct Verifier<'a> {
 impl<'a> Verifier<'a> {
     /// A check of an open database.
     pub(crate) fn new(database: &'a Database, shutdown: &'a Shutdown) -> Result<Self, Failure> {
-        let view = database.view(database.head().head.hash).failed()?;
-        let now = Instant::now();
-        Ok(Self { database, shutdown, view, taken: now, told: now, verified: Verified::default() })
+        let view = database.view_with_deadline(database.head().head.hash, VIEW_TIME).failed()?;
+        Ok(Self { database, shutdown, view, told: Instant::now(), verified: Verified::default() })
     }
 
     /// Checks blocks from `first`, then the state.
@@ -76,14 +74,10 @@ impl<'a> Verifier<'a> {
         Ok(self.verified)
     }
 
-    /// Takes a fresh view when the old one may expire, and tells how far it is.
+    /// Ends when asked to, and tells how far it is.
     fn pace(&mut self) -> Result<(), Failure> {
         if self.shutdown.is_asked() {
             return Err(Failure::interrupted("interrupted; nothing was found so far"));
-        }
-        if self.taken.elapsed() > VIEW_AGE_MAX {
-            self.view = self.database.view(self.view.head().hash).failed()?;
-            self.taken = Instant::now();
         }
         if self.told.elapsed() > PROGRESS_EVERY {
             let Verified { blocks, accounts, slots, .. } = self.verified;
