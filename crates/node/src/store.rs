@@ -157,6 +157,9 @@ impl Store {
     }
 }
 
+/// A genesis file up to this size is kept beside the database, so that `dump-genesis` can print it again.
+const GENESIS_FILE_SIZE_BYTES_MAX: usize = 2 << 20;
+
 fn missing(datadir: &Datadir) -> Failure {
     Failure::new(format_args!("there is no chain in {}", datadir.root().display()))
         .remedy("write a genesis with `starling init`, or name another --datadir")
@@ -171,7 +174,8 @@ fn create(
     let spec = with_overrides(chain.spec, overrides)?;
     let block = starling_state::genesis_record(&spec).context("cannot make the genesis block")?;
     let at = block.block;
-    if let Some(text) = chain.text {
+    // Larger ones are test loads: their accounts are in the database, and a copy would double the datadir.
+    if let Some(text) = chain.text.filter(|text| text.len() <= GENESIS_FILE_SIZE_BYTES_MAX) {
         write_whole(&datadir.genesis_json(), text.as_bytes())
             .context(format_args!("cannot write {}", datadir.genesis_json().display()))?;
     }

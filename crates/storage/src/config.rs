@@ -14,8 +14,8 @@ pub struct StorageConfig {
     pub journal_size_bytes_max: u64,
     /// Bound of changed keys in the layers.
     pub layer_keys_max: usize,
-    /// Bound of the layers' memory in bytes. Past it, and when nothing can be flushed, the oldest layers'
-    /// rows are read back from the journal instead of being held.
+    /// Bound of the layers' memory in bytes. Past it a flush is due; where that does not help (in time), the oldest
+    /// layers' rows are read back from the journal instead of being held.
     pub layer_size_bytes_max: u64,
     /// Below this free disk space, in bytes, appends are refused.
     pub disk_free_bytes_min: u64,
@@ -36,7 +36,7 @@ impl StorageConfig {
             // 256 MiB replay in well under a second: this bound is what makes a restart fast.
             journal_size_bytes_max: 256 << 20,
             layer_keys_max: 1_000_000,
-            layer_size_bytes_max: 192 << 20,
+            layer_size_bytes_max: 160 << 20,
             disk_free_bytes_min: 2 << 30,
             history_blocks: None,
         }

@@ -29,6 +29,7 @@ use crate::{
     tables::{Store, TableError},
     tree::Snapshot,
 };
+use alloy_primitives::map::B256Set;
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use starling_primitives::{B256, BlockRef, Bytes, ReadError};
@@ -46,6 +47,14 @@ use tracing::{info, warn};
 const LAYERS_MAX: usize = 4096;
 /// Over the bounds, blocks further than this behind the head are flushed whatever finality says.
 pub const FRONTIER_LAG_MIN_BLOCKS: u64 = 32;
+/// So many blocks above the frontier ask for a flush, however small they are: each costs a little at every append.
+const LAYERS_FLUSH: usize = 512;
+const _: () = assert!(LAYERS_FLUSH < LAYERS_MAX && LAYERS_FLUSH as u64 > 2 * FRONTIER_LAG_MIN_BLOCKS);
+/// Changed accounts and slots that one flush takes at most, one block at least: while it runs, a flush holds a
+/// sorted copy of its rows beside the layers, about 300 bytes a key.
+const FLUSH_KEYS_MAX: usize = 262_144;
+/// A flush is due at this fraction of a bound, so that it is done before the bound holds the writer back.
+const FLUSH_BOUND_FRACTION: u64 = 2;
 /// A flush that the bounds ask for moves the frontier to a multiple of this, so that few short spans are left there.
 const FRONTIER_ALIGNMENT_BLOCKS: u64 = 16;
 /// A flush waits until it would free at least this fraction of what is over the bounds: else, with large blocks and
@@ -269,7 +278,7 @@ impl Engine {
         if snapshot.layer_count() < LAYERS_MAX {
             return snapshot;
         }
-        let hashes = |head: &B256| -> Vec<B256> {
+        let hashes = |head: &B256| -> B256Set {
             snapshot.chain(head).unwrap_or_default().iter().map(|layer| layer.block.hash).collect()
         };
         let (canonical, building) = (hashes(&snapshot.head.head.hash), hashes(parent));
@@ -282,45 +291,49 @@ impl Engine {
         self.snapshot()
     }
 
-    /// Whether the layers are over one of their bounds.
-    pub(crate) fn over_bounds(&self) -> bool {
+    /// Whether the layers ask for a flush.
+    pub(crate) fn wants_flush(&self) -> bool {
         let usage = self.snapshot().usage();
-        usage.journal_bytes > self.config.journal_size_bytes_max
-            || usage.changed_keys > self.config.layer_keys_max
-            || usage.memory_bytes > self.config.layer_size_bytes_max
+        usage.layers > LAYERS_FLUSH
+            || usage.journal_bytes > self.config.journal_size_bytes_max / FLUSH_BOUND_FRACTION
+            || usage.changed_keys as u64 > self.config.layer_keys_max as u64 / FLUSH_BOUND_FRACTION
+            || usage.memory_bytes > self.config.layer_size_bytes_max / FLUSH_BOUND_FRACTION
     }
 
-    /// The block that a flush should make the frontier now, if the bounds ask for one and the caller allows it.
+    /// The block that a flush should make the frontier now, if the layers ask for one and the caller allows it.
     fn due(&self, writer: &Writer) -> Option<BlockRef> {
-        if !self.over_bounds() {
+        if !self.wants_flush() {
             return None;
         }
         let snapshot = self.snapshot();
-        let (frontier, head) = (snapshot.frontier(), snapshot.head.head.hash);
+        let mut chain = snapshot.chain(&snapshot.head.head.hash)?;
+        chain.reverse();
         let lagging = snapshot.head.head.number.saturating_sub(FRONTIER_LAG_MIN_BLOCKS);
-        let allowed =
-            lagging.max(if is_ancestor(&snapshot, &head, &writer.allowed) { writer.allowed.number } else { 0 });
-        if allowed <= frontier.number {
+        let told = chain.iter().any(|layer| layer.block == writer.allowed).then_some(writer.allowed.number);
+        let allowed = lagging.max(told.unwrap_or_default());
+        chain.retain(|layer| layer.block.number <= allowed);
+        let freed: u64 = chain.iter().map(|layer| layer.record_size_bytes).sum();
+        if freed < snapshot.usage().journal_bytes / FLUSH_FRACTION_MIN {
             return None;
         }
-        let (all, below) = (snapshot.usage(), snapshot.usage_below(&head, allowed));
-        if below.journal_bytes < all.journal_bytes / FLUSH_FRACTION_MIN {
-            return None;
-        }
-        let aligned = allowed - allowed % FRONTIER_ALIGNMENT_BLOCKS;
-        let number = if aligned > frontier.number { aligned } else { allowed };
-        let chain = snapshot.chain(&head)?;
-        chain.iter().find(|layer| layer.block.number == number).map(|layer| layer.block)
+        let mut keys = 0;
+        let over = chain.iter().position(|layer| {
+            keys += layer.changed_keys;
+            keys > FLUSH_KEYS_MAX
+        });
+        chain.truncate(over.map_or(chain.len(), |over| over.max(1)));
+        let newest = chain.last()?.block;
+        let aligned = newest.number - newest.number % FRONTIER_ALIGNMENT_BLOCKS;
+        let at_aligned = chain.iter().find(|layer| layer.block.number == aligned);
+        Some(at_aligned.map_or(newest, |layer| layer.block))
     }
 
-    /// After an append: wakes the flush, or, where nothing can be flushed, leaves rows in the journal.
+    /// After an append: wakes the flush, and leaves rows in the journal where it does not help in time.
     fn relieve(&self, writer: &Writer) {
-        if writer.flushing.is_some() {
-            return;
-        }
-        if self.due(writer).is_some() {
+        if writer.flushing.is_none() && self.due(writer).is_some() {
             self.wake.ring();
-        } else if self.snapshot().usage().memory_bytes > self.config.layer_size_bytes_max {
+        }
+        if self.snapshot().usage().memory_bytes > self.config.layer_size_bytes_max {
             self.spill();
         }
     }
@@ -345,11 +358,11 @@ impl Engine {
         }
     }
 
-    /// Makes a writer wait while the journal is at twice its bound and a flush can help.
+    /// Makes a writer wait while the journal is at its bound and a flush can help.
     fn hold_back(&self) -> Result<(), WriteError> {
         loop {
             let unflushed = self.snapshot().usage().journal_bytes;
-            if unflushed <= self.config.journal_size_bytes_max.saturating_mul(2) {
+            if unflushed <= self.config.journal_size_bytes_max {
                 return Ok(());
             }
             self.check_writable()?;

@@ -16,7 +16,7 @@ use crate::{
     layers::Layer,
     rows::{AccountRow, Sections},
     schema::{
-        KEY_META, Meta, Table, account_history_key, account_value, dead_storage_key, storage_branch_key,
+        KEY_META, Meta, Table, account_history_key, account_row, account_value, dead_storage_key, storage_branch_key,
         storage_history_key, storage_key, transaction_value,
     },
     tables::{Batch, Rows, Store, TableError, delete_range, get_with},
@@ -55,16 +55,20 @@ impl Flush<'_> {
         let sections: Vec<Sections<'_>> = rows.iter().map(|rows| Sections::decode(rows)).collect::<Result<_, _>>()?;
         let mut batch = self.store.batch()?;
         let mut state = StateRows::new(self.meta.storage_id_next, &*batch, &sections)?;
+        let mut transactions = Vec::new();
         let mut writer = self.blocks.writer(self.meta.blocks_end);
         for (layer, sections) in self.layers.iter().zip(&sections) {
             self.check_stop()?;
             let changes = state.add_block(layer.block.number, sections)?;
             let place = writer.append(layer.block.number, &read_body(layer)?, &changes)?;
-            write_block(&mut *batch, layer, &sections.tx_hashes)?;
+            write_block(&mut *batch, layer)?;
+            let places = sections.tx_hashes.iter().zip(0..);
+            transactions.extend(places.map(|(hash, index)| (*hash, transaction_value(layer.block.number, index))));
             write_one(&mut *batch, Table::Blocks, &layer.block.number.to_be_bytes(), &place.encode())?;
         }
         self.meta.blocks_end = writer.finish()?;
         self.meta.storage_id_next = state.storage_id_next;
+        write_transactions(&mut *batch, transactions)?;
         failpoint::pass(failpoint::FLUSH_WRITE);
         state.write(&mut *batch, self.stop)?;
         for layer in &self.dead {
@@ -102,15 +106,16 @@ pub(crate) fn write_one(batch: &mut dyn Batch, table: Table, key: &[u8], value: 
     batch.write(table, &mut [(key, Some(value))].into_iter())
 }
 
-fn write_block(batch: &mut dyn Batch, layer: &Layer, tx_hashes: &[B256]) -> Result<(), TableError> {
+fn write_block(batch: &mut dyn Batch, layer: &Layer) -> Result<(), TableError> {
     let number = layer.block.number;
     let mut header = layer.block.hash.to_vec();
     layer.header.encode(&mut header);
     write_one(batch, Table::Headers, &number.to_be_bytes(), &header)?;
     write_one(batch, Table::Numbers, layer.block.hash.as_slice(), &number.to_le_bytes())?;
-    write_difficulty(batch, layer)?;
-    let mut places: Vec<(B256, [u8; 12])> =
-        tx_hashes.iter().zip(0..).map(|(hash, index)| (*hash, transaction_value(number, index))).collect();
+    write_difficulty(batch, layer)
+}
+
+fn write_transactions(batch: &mut dyn Batch, mut places: Vec<(B256, [u8; 12])>) -> Result<(), TableError> {
     places.sort_unstable();
     batch.write(Table::Transactions, &mut places.iter().map(|(hash, place)| (hash.as_slice(), Some(&place[..]))))
 }
@@ -134,7 +139,8 @@ struct StateRows<'a> {
     accounts: B256Map<Option<AccountWithId>>,
     /// Storage ids as the tables have them: their branch rows are dropped if the id dies.
     ids_before: B256Map<u64>,
-    addresses: Vec<(B256, Address)>,
+    /// Of all changed accounts.
+    addresses: B256Map<Address>,
     /// In block order: of equal keys the last counts.
     slots: Vec<([u8; 40], U256)>,
     account_history: Vec<([u8; 40], Vec<u8>)>,
@@ -167,7 +173,10 @@ impl<'a> StateRows<'a> {
         let mut changes = Changes::default();
         for (row, slots) in &block.accounts {
             self.add_account(number, row, slots);
-            changes.accounts.push((row.key, slots.iter().map(|slot| slot.key).collect()));
+            // genesis is never undone
+            if number > 0 {
+                changes.accounts.push((row.key, slots.iter().map(|slot| slot.key).collect()));
+            }
         }
         changes.storage_id_next = self.storage_id_next;
         self.codes.extend(block.codes.iter().copied());
@@ -180,9 +189,7 @@ impl<'a> StateRows<'a> {
 
     fn add_account(&mut self, number: u64, row: &AccountRow, slots: &[SlotDiff]) {
         let before = self.accounts.get(&row.key).copied().flatten();
-        if before.is_none() {
-            self.addresses.push((row.key, row.address));
-        }
+        self.addresses.insert(row.key, row.address);
         let id_before = before.map_or(0, |(_, id)| id);
         let mut id = id_before;
         if row.wiped && id != 0 {
@@ -223,13 +230,12 @@ impl<'a> StateRows<'a> {
         accounts.sort_unstable_by_key(|(key, _)| *key);
         write_storage_branches(batch, &accounts, &self.ids_before, &self.storage_branches)?;
         check()?;
-        write_accounts(batch, &accounts)?;
-        drop(accounts);
+        write_accounts(batch, &accounts, &self.addresses)?;
+        drop((accounts, self.addresses));
         write_slots(batch, self.slots)?;
         check()?;
         batch.write(Table::AccountBranches, &mut self.account_branches.into_iter())?;
         batch.write(Table::Codes, &mut self.codes.iter().map(|(hash, code)| (hash.as_slice(), Some(*code))))?;
-        write_addresses(batch, self.addresses)?;
         check()?;
         let mut history = self.account_history;
         history.sort_unstable();
@@ -241,15 +247,24 @@ impl<'a> StateRows<'a> {
     }
 }
 
-fn write_accounts(batch: &mut dyn Batch, accounts: &[(B256, Option<AccountWithId>)]) -> Result<(), TableError> {
+/// Writes the accounts that are there, and of those that are gone the address: history still asks for it.
+fn write_accounts(
+    batch: &mut dyn Batch,
+    accounts: &[(B256, Option<AccountWithId>)],
+    addresses: &B256Map<Address>,
+) -> Result<(), TableError> {
     for chunk in accounts.chunks(4096) {
-        let values: Vec<Vec<u8>> = chunk.iter().map(|(_, account)| account_value(account.as_ref())).collect();
-        let rows = chunk.iter().zip(&values);
-        let mut rows =
-            rows.map(|((key, account), value)| (key.as_slice(), account.is_some().then_some(value.as_slice())));
+        let values: Vec<Option<Vec<u8>>> = chunk
+            .iter()
+            .map(|(key, account)| account.as_ref().zip(addresses.get(key)))
+            .map(|row| row.map(|(account, address)| account_row(account, address)))
+            .collect();
+        let mut rows = chunk.iter().zip(&values).map(|((key, _), value)| (key.as_slice(), value.as_deref()));
         batch.write(Table::Accounts, &mut rows)?;
     }
-    Ok(())
+    let gone = accounts.iter().filter(|(_, account)| account.is_none());
+    let mut rows = gone.filter_map(|(key, _)| Some((key.as_slice(), Some(addresses.get(key)?.as_slice()))));
+    batch.write(Table::Addresses, &mut rows)
 }
 
 fn write_slots(batch: &mut dyn Batch, mut slots: Vec<([u8; 40], U256)>) -> Result<(), TableError> {
@@ -270,13 +285,6 @@ fn write_storage_history(batch: &mut dyn Batch, mut history: Vec<([u8; 48], U256
         batch.write(Table::StorageHistory, &mut rows)?;
     }
     Ok(())
-}
-
-fn write_addresses(batch: &mut dyn Batch, mut addresses: Vec<(B256, Address)>) -> Result<(), TableError> {
-    addresses.sort_unstable();
-    addresses.dedup();
-    let mut rows = addresses.iter().map(|(key, address)| (key.as_slice(), Some(address.as_slice())));
-    batch.write(Table::Addresses, &mut rows)
 }
 
 /// Branch rows are kept for the frontier only: those of a dead id go at once.

@@ -11,8 +11,8 @@ use crate::{
     blocks::{BlockFiles, Changes},
     codec::{Malformed, untrimmed},
     schema::{
-        BlockPlace, Meta, Table, account_history_key, decode_account_value, decode_transaction_value, key_number,
-        storage_branch_key, storage_history_key, storage_key,
+        BlockPlace, Meta, Table, account_history_key, decode_account_row_address, decode_account_value,
+        decode_transaction_value, key_number, storage_branch_key, storage_history_key, storage_key,
     },
     tables::{Rows, Store, TableError, get_vec, get_with, seek},
     undo,
@@ -196,6 +196,10 @@ impl Generation {
     }
 
     pub(crate) fn address(&self, key: &B256) -> Result<Option<Address>, ReadError> {
+        let current = self.get(Table::Accounts, key.as_slice(), &decode_account_row_address)?;
+        if current.is_some() {
+            return Ok(current);
+        }
         self.get(Table::Addresses, key.as_slice(), &|bytes| Address::try_from(bytes).map_err(|_| Malformed("address")))
     }
 

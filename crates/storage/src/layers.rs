@@ -148,6 +148,8 @@ impl Layer {
 /// A row's place: which of the span's layers, and where in it the row and its group start.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    /// The key's hash, so that merging touches the rows of equal keys only.
+    hash: u32,
     layer: u32,
     row: u32,
     group: u32,
@@ -176,18 +178,23 @@ pub(crate) struct Hit<'a> {
     row: u32,
 }
 
-fn hash(key: &Key<'_>) -> u64 {
+fn hash(key: &Key<'_>) -> u32 {
     let mut hasher = HASHER.build_hasher();
     hasher.write(key.group);
     hasher.write(key.row);
-    hasher.finish()
+    hasher.finish() as u32
+}
+
+/// A hash as the tables want it: bits of it at both ends.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A key with its hash: computed once, asked of every span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HashedKey<'a> {
     key: Key<'a>,
-    hash: u64,
+    hash: u32,
 }
 
 impl<'a> HashedKey<'a> {
@@ -217,15 +224,15 @@ impl Span {
         for (kind, table) in KIND_LIST.into_iter().zip(&mut index.tables) {
             // runs share most of their keys: half is a good guess, and growing is only time
             let keys: usize = spans.iter().map(|span| span.index.tables[kind as usize].len()).sum();
-            table.reserve(keys / 2, |_| 0);
+            table.reserve(keys / 2, |entry| spread(entry.hash));
         }
         let mut first = layers.len();
         for span in spans.iter().rev() {
             first -= span.layers.len();
             index.add_older(&span.index, first as u32, &rows);
         }
-        for (kind, table) in KIND_LIST.into_iter().zip(&mut index.tables) {
-            table.shrink_to_fit(|entry| hash(&key_at(&rows, kind, entry)));
+        for table in &mut index.tables {
+            table.shrink_to_fit(|entry| spread(entry.hash));
         }
         Some(Self { layers, index: Arc::new(index) })
     }
@@ -258,12 +265,15 @@ impl Span {
     pub(crate) fn find(&self, key: &HashedKey<'_>) -> Result<Option<Hit<'_>>, ReadError> {
         let table = &self.index.tables[key.key.kind as usize];
         let mut failed = None;
-        let found = table.find(key.hash, |entry| match self.layers[entry.layer as usize].is_row(entry, &key.key) {
-            Ok(same) => same,
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
+        let found = table.find(spread(key.hash), |entry| {
+            entry.hash == key.hash
+                && match self.layers[entry.layer as usize].is_row(entry, &key.key) {
+                    Ok(same) => same,
+                    Err(error) => {
+                        failed = Some(error);
+                        false
+                    }
+                }
         });
         match failed {
             Some(error) => Err(error),
@@ -283,9 +293,10 @@ impl Span {
 
 impl Index {
     fn add(&mut self, layer: u32, found: &Found<'_>) {
-        // within a layer each key stands once, and there is room: the hasher is never asked
-        let entry = Entry { layer, row: found.row, group: found.group };
-        self.tables[found.key.kind as usize].insert_unique(hash(&found.key), entry, |_| 0);
+        // within a layer each key stands once
+        let entry = Entry { hash: hash(&found.key), layer, row: found.row, group: found.group };
+        let table = &mut self.tables[found.key.kind as usize];
+        table.insert_unique(spread(entry.hash), entry, |entry| spread(entry.hash));
         if found.wiped {
             self.wipes.insert(B256::from_slice(found.key.row), layer);
         }
@@ -297,10 +308,10 @@ impl Index {
             let table = &mut self.tables[kind as usize];
             for entry in &older.tables[kind as usize] {
                 let entry = Entry { layer: entry.layer + first, ..*entry };
-                let key = key_at(rows, kind, &entry);
-                let hash_key = hash(&key);
-                if table.find(hash_key, |other| key_at(rows, kind, other) == key).is_none() {
-                    table.insert_unique(hash_key, entry, |entry| hash(&key_at(rows, kind, entry)));
+                let same =
+                    |other: &Entry| other.hash == entry.hash && key_at(rows, kind, other) == key_at(rows, kind, &entry);
+                if table.find(spread(entry.hash), same).is_none() {
+                    table.insert_unique(spread(entry.hash), entry, |entry| spread(entry.hash));
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::{
     generation::Generation,
     prune::forget_block,
     rows::PathBytes,
-    schema::{FileOffset, KEY_META, Meta, Table, account_value, storage_branch_key, storage_key},
+    schema::{FileOffset, KEY_META, Meta, Table, account_row, storage_branch_key, storage_key},
     tables::{Batch, TableError, delete_range},
     undo::{self, Inverse},
 };
@@ -127,10 +127,13 @@ fn check_roots(inverse: &Inverse) -> Result<(), WriteError> {
 
 fn restore_state(batch: &mut dyn Batch, inverse: &Inverse) -> Result<(), TableError> {
     for (diff, (row, slots)) in inverse.diff.accounts.iter().zip(&inverse.restored) {
-        let value = account_value(row.as_ref());
-        let value = row.is_some().then_some(value.as_slice());
-        batch.write(Table::Accounts, &mut [(diff.key.as_slice(), value)].into_iter())?;
-        let Some((_, id)) = row else { continue };
+        let value = row.as_ref().map(|row| account_row(row, &diff.address));
+        batch.write(Table::Accounts, &mut [(diff.key.as_slice(), value.as_deref())].into_iter())?;
+        let Some((_, id)) = row else {
+            // history below may still ask for it
+            write_one(batch, Table::Addresses, diff.key.as_slice(), diff.address.as_slice())?;
+            continue;
+        };
         for (slot, value) in slots {
             let trimmed = crate::codec::trimmed(value);
             let value = (!value.is_zero()).then_some(trimmed.as_slice());

@@ -3,12 +3,12 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | Meta | `format`, `meta`, `config` | version u32 · [`Meta`] · JSON |
-//! | Accounts | keccak(address) | account with storage id ([`crate::codec::put_account`]) |
+//! | Accounts | keccak(address) | account with storage id ([`crate::codec::put_account`]) ‖ address |
 //! | Storage | id u64 ‖ keccak(slot) | amount without leading zeros |
 //! | AccountBranches | path, a byte a nibble | opaque |
 //! | StorageBranches | id u64 ‖ path | opaque |
 //! | Codes | keccak(code) | code |
-//! | Addresses | keccak(address) | address |
+//! | Addresses | keccak(address) | address of an account that was destroyed |
 //! | Headers | number u64 | hash ‖ header RLP |
 //! | Numbers | hash | number u64 |
 //! | Blocks | number u64 | [`BlockPlace`] |
@@ -25,7 +25,7 @@ use crate::{
     codec::{Malformed, Reader, put_account},
     journal::record::{block_ref, decode_head, encode_head, put_block_ref},
 };
-use starling_primitives::{Account, B256, BlockRef};
+use starling_primitives::{Account, Address, B256, BlockRef};
 
 /// Version of everything on disk: tables, journal, block files.
 pub(crate) const FORMAT_VERSION: u32 = 1;
@@ -173,7 +173,19 @@ impl BlockPlace {
     }
 }
 
-/// An account row's value; empty for no account (history only).
+/// A current account's row.
+pub(crate) fn account_row(account: &(Account, u64), address: &Address) -> Vec<u8> {
+    let mut out = account_value(Some(account));
+    out.extend_from_slice(address.as_slice());
+    out
+}
+
+/// The address in what [`account_row`] wrote.
+pub(crate) fn decode_account_row_address(bytes: &[u8]) -> Result<Address, Malformed> {
+    bytes.last_chunk().map(Address::from).ok_or(Malformed("address"))
+}
+
+/// An account in the history; empty for no account.
 pub(crate) fn account_value(account: Option<&(Account, u64)>) -> Vec<u8> {
     let mut out = Vec::with_capacity(96);
     if let Some((account, storage_id)) = account {
@@ -182,7 +194,7 @@ pub(crate) fn account_value(account: Option<&(Account, u64)>) -> Vec<u8> {
     out
 }
 
-/// Reads what [`account_value`] wrote.
+/// Reads what [`account_value`] wrote, alone or at the front of an [`account_row`].
 pub(crate) fn decode_account_value(bytes: &[u8]) -> Result<Option<(Account, u64)>, Malformed> {
     if bytes.is_empty() { Ok(None) } else { Reader::new(bytes).account().map(Some) }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) head: HeadRecord,
     /// The layers above it, by block hash.
     nodes: B256Map<Arc<Node>>,
+    /// What the nodes amount to, kept along: it is asked for at every append.
+    usage: Usage,
 }
 
 /// A block's place in the tree.
@@ -61,6 +63,12 @@ impl Usage {
         let spans: usize = node.spans.iter().map(|span| span.memory_bytes()).sum();
         self.memory_bytes += (layer.memory_bytes() + spans) as u64;
     }
+
+    fn of<'a>(nodes: impl IntoIterator<Item = &'a Arc<Node>>) -> Self {
+        let mut usage = Self::default();
+        nodes.into_iter().for_each(|node| usage.add(node));
+        usage
+    }
 }
 
 impl Node {
@@ -72,7 +80,7 @@ impl Node {
 impl Snapshot {
     /// No layers.
     pub(crate) fn new(generation: Arc<Generation>, head: HeadRecord) -> Self {
-        Self { generation, head, nodes: B256Map::default() }
+        Self { generation, head, nodes: B256Map::default(), usage: Usage::default() }
     }
 
     pub(crate) fn frontier(&self) -> BlockRef {
@@ -158,7 +166,9 @@ impl Snapshot {
     pub(crate) fn with(&self, span: Span) -> Self {
         let mut next = self.clone();
         let hash = span.newest().block.hash;
-        next.nodes.insert(hash, Arc::new(Node { spans: vec![Arc::new(span)] }));
+        let node = Arc::new(Node { spans: vec![Arc::new(span)] });
+        next.usage.add(&node);
+        next.nodes.insert(hash, node);
         next
     }
 
@@ -187,6 +197,7 @@ impl Snapshot {
     pub(crate) fn with_merged(&self, span: Span) -> Self {
         let mut next = self.clone();
         if let Some(node) = next.nodes.get_mut(&span.newest().block.hash) {
+            next.usage.memory_bytes += span.memory_bytes() as u64;
             let spans = node.spans.iter().cloned().chain([Arc::new(span)]).collect();
             *node = Arc::new(Node { spans });
         }
@@ -209,7 +220,7 @@ impl Snapshot {
                 next.nodes.insert(layer.block.hash, node);
             }
         }
-        next
+        next.counted()
     }
 
     /// The tree without some blocks and all that stands on them.
@@ -223,7 +234,13 @@ impl Snapshot {
                 next.nodes.insert(layer.block.hash, node.clone());
             }
         }
-        next
+        next.counted()
+    }
+
+    /// With its usage counted anew: what was taken away is seldom known by parts.
+    fn counted(mut self) -> Self {
+        self.usage = Usage::of(self.nodes.values());
+        self
     }
 
     /// The tree with the rows of some layers left in the journal.
@@ -238,26 +255,11 @@ impl Snapshot {
             let spans = node.spans.iter().map(|span| Arc::new(span.with_layers(&replace))).collect();
             *node = Arc::new(Node { spans });
         }
-        next
+        next.counted()
     }
 
-    /// What the layers up to a number amount to, or all of them.
+    /// What all layers amount to.
     pub(crate) fn usage(&self) -> Usage {
-        let mut usage = Usage::default();
-        self.nodes.values().for_each(|node| usage.add(node));
-        usage
-    }
-
-    /// What a chain's layers up to a number amount to.
-    pub(crate) fn usage_below(&self, head: &B256, number: u64) -> Usage {
-        let mut usage = Usage::default();
-        for layer in self.chain(head).unwrap_or_default() {
-            if layer.block.number <= number
-                && let Some(node) = self.nodes.get(&layer.block.hash)
-            {
-                usage.add(node);
-            }
-        }
-        usage
+        self.usage
     }
 }

@@ -46,7 +46,9 @@ pub(super) fn dump(args: &DumpGenesisArgs) -> Result<(), Failure> {
     let store = Store::open(&args.datadir, None, &Overrides::default(), IfMissing::Refuse)?;
     match ChainSpec::named(&store.spec.name) {
         Some(named) => say(&named.genesis_json()),
-        None => Err(Failure::new(format_args!("{} is missing", path.display()))
-            .remedy("the genesis accounts are not kept elsewhere: use the file this chain was initialised with")),
+        None => Err(Failure::new(
+            "this chain's genesis file is not kept in the datadir (it may have been larger than 2 MiB)",
+        )
+        .remedy("use the file that the chain was initialised with")),
     }
 }

@@ -63,6 +63,9 @@ fn tables() {
     );
     check("plain account", &schema::account_value(Some(&(plain, 0))), "000000");
     check("no account", &schema::account_value(None), "");
+    let row = schema::account_row(&(plain, 0), &Address::repeat_byte(7));
+    check("account row", &row, "0000000707070707070707070707070707070707070707");
+    assert_eq!(schema::decode_account_row_address(&row), Ok(Address::repeat_byte(7)));
     check(
         "slot key",
         &schema::storage_key(258, &hash(1)),
