@@ -18,6 +18,7 @@
 //! The rows of a trie follow from its leaves alone, not from its history: an update over old rows and one
 //! from nothing end in the same bytes. Nothing here opens a file, sleeps or knows a block.
 
+mod assemble;
 mod memory;
 mod merge;
 mod node;

@@ -3,6 +3,7 @@
 use super::*;
 use alloy_primitives::map::HashMap;
 use alloy_rlp::BufMut;
+use alloy_rlp::Encodable;
 use serde_json::Value;
 use starling_primitives::ReadError;
 use starling_testkit::fixtures;
