@@ -48,8 +48,10 @@ const LAYERS_MAX: usize = 4096;
 /// Over the bounds, blocks further than this behind the head are flushed whatever finality says.
 pub const FRONTIER_LAG_MIN_BLOCKS: u64 = 32;
 /// So many blocks above the frontier ask for a flush, however small they are: each costs a little at every append.
-const LAYERS_FLUSH: usize = 512;
-const _: () = assert!(LAYERS_FLUSH < LAYERS_MAX && LAYERS_FLUSH as u64 > 2 * FRONTIER_LAG_MIN_BLOCKS);
+const LAYERS_FLUSH: usize = 384;
+/// So many make it a matter of bounds: the flush then does not wait for finality.
+const LAYERS_BOUND: usize = 1024;
+const _: () = assert!(LAYERS_FLUSH < LAYERS_BOUND && LAYERS_BOUND < LAYERS_MAX);
 /// Changed accounts and slots that one flush takes at most, one block at least: while it runs, a flush holds a
 /// sorted copy of its rows beside the layers, about 300 bytes a key.
 const FLUSH_KEYS_MAX: usize = 262_144;
@@ -291,10 +293,10 @@ impl Engine {
         self.snapshot()
     }
 
-    /// Whether the layers ask for a flush.
-    pub(crate) fn wants_flush(&self) -> bool {
+    /// Whether the layers are past the point of a bound where a flush is due.
+    fn near_bounds(&self) -> bool {
         let usage = self.snapshot().usage();
-        usage.layers > LAYERS_FLUSH
+        usage.layers > LAYERS_BOUND
             || usage.journal_bytes > self.config.journal_size_bytes_max / FLUSH_BOUND_FRACTION
             || usage.changed_keys as u64 > self.config.layer_keys_max as u64 / FLUSH_BOUND_FRACTION
             || usage.memory_bytes > self.config.layer_size_bytes_max / FLUSH_BOUND_FRACTION
@@ -302,15 +304,16 @@ impl Engine {
 
     /// The block that a flush should make the frontier now, if the layers ask for one and the caller allows it.
     fn due(&self, writer: &Writer) -> Option<BlockRef> {
-        if !self.wants_flush() {
+        let near_bounds = self.near_bounds();
+        let snapshot = self.snapshot();
+        if !near_bounds && snapshot.layer_count() <= LAYERS_FLUSH {
             return None;
         }
-        let snapshot = self.snapshot();
         let mut chain = snapshot.chain(&snapshot.head.head.hash)?;
         chain.reverse();
         let lagging = snapshot.head.head.number.saturating_sub(FRONTIER_LAG_MIN_BLOCKS);
         let told = chain.iter().any(|layer| layer.block == writer.allowed).then_some(writer.allowed.number);
-        let allowed = lagging.max(told.unwrap_or_default());
+        let allowed = told.unwrap_or_default().max(if near_bounds { lagging } else { 0 });
         chain.retain(|layer| layer.block.number <= allowed);
         let freed: u64 = chain.iter().map(|layer| layer.record_size_bytes).sum();
         if freed < snapshot.usage().journal_bytes / FLUSH_FRACTION_MIN {

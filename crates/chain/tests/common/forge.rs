@@ -11,15 +11,21 @@ use starling_validation::{DifficultyInput, PreparedBlock, difficulty};
 use std::sync::Arc;
 
 /// A chain at its genesis under the rules of `fork` from the start.
-pub fn open_at(fork: Fork, storage: StorageConfig) -> ChainCore {
-    let spec = Arc::new(ChainSpec::up_to(fork));
+pub(crate) fn open_at(fork: Fork, storage: StorageConfig) -> ChainCore {
+    let mut spec = ChainSpec::up_to(fork);
+    let genesis = &mut spec.genesis_header;
+    genesis.gas_limit = 30_000_000;
+    genesis.base_fee_per_gas = Some(1_000_000_000);
+    genesis.difficulty = U256::from(if fork < Fork::Paris { 131_072 } else { 0 });
+    genesis.withdrawals_root = (fork >= Fork::Shanghai).then_some(EMPTY_ROOT_HASH);
+    let spec = Arc::new(spec);
     let block = starling_state::genesis_record(&spec).expect("its state");
     let db = Database::create(storage, GenesisRecord { block, config: Default::default() }).expect("a database");
     ChainCore::open(spec, db, Default::default()).expect("a chain")
 }
 
 /// An empty child of `parent`, paid to `beneficiary`, `seconds` later: what tells siblings apart.
-pub fn child(chain: &ChainCore, parent: BlockRef, beneficiary: Address, seconds: u64) -> Arc<PreparedBlock> {
+pub(crate) fn child(chain: &ChainCore, parent: BlockRef, beneficiary: Address, seconds: u64) -> Arc<PreparedBlock> {
     let spec = chain.spec();
     let view = chain.database().view(parent.hash).expect("a kept parent");
     let parent_header = view.header(parent).expect("readable").expect("there");
@@ -61,6 +67,6 @@ pub fn child(chain: &ChainCore, parent: BlockRef, beneficiary: Address, seconds:
 }
 
 /// The difficulty of a block's chain.
-pub fn total_difficulty(chain: &ChainCore, at: BlockRef) -> U256 {
+pub(crate) fn total_difficulty(chain: &ChainCore, at: BlockRef) -> U256 {
     chain.database().view(at.hash).expect("kept").total_difficulty(at).expect("readable").expect("proof of work")
 }

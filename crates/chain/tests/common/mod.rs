@@ -1,7 +1,7 @@
 //! Chains of the fixtures over a database in memory.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-pub mod forge;
+pub(crate) mod forge;
 
 use alloy_rlp::Header as RlpHeader;
 use starling_chain::{ChainConfig, ChainCore};
@@ -12,7 +12,7 @@ use starling_validation::PreparedBlock;
 use std::sync::Arc;
 
 /// A chain at its genesis.
-pub fn open(genesis: &str, storage: StorageConfig) -> ChainCore {
+pub(crate) fn open(genesis: &str, storage: StorageConfig) -> ChainCore {
     let spec = Arc::new(ChainSpec::from_genesis_json("test", genesis).expect("a genesis of the fixtures"));
     let block = starling_state::genesis_record(&spec).expect("its state");
     let db = Database::create(storage, GenesisRecord { block, config: Bytes::from_static(b"{}") }).expect("a database");
@@ -20,7 +20,7 @@ pub fn open(genesis: &str, storage: StorageConfig) -> ChainCore {
 }
 
 /// The blocks of an RLP stream, each with its bytes.
-pub fn split(mut stream: &[u8]) -> Vec<Bytes> {
+pub(crate) fn split(mut stream: &[u8]) -> Vec<Bytes> {
     let mut blocks = Vec::new();
     while !stream.is_empty() {
         let mut rest = stream;
@@ -33,12 +33,12 @@ pub fn split(mut stream: &[u8]) -> Vec<Bytes> {
 }
 
 /// A block of the fixtures, prepared.
-pub fn prepare(chain: &ChainCore, rlp: Bytes) -> Arc<PreparedBlock> {
+pub(crate) fn prepare(chain: &ChainCore, rlp: Bytes) -> Arc<PreparedBlock> {
     Arc::new(PreparedBlock::from_rlp(chain.spec(), rlp).expect("a block of the fixtures"))
 }
 
 /// A fixture chain: its genesis and its blocks, none (said aloud) if it is not there.
-pub fn fixture(folder: &str) -> Option<(String, Vec<Bytes>)> {
+pub(crate) fn fixture(folder: &str) -> Option<(String, Vec<Bytes>)> {
     let genesis = starling_testkit::fixtures::read(&format!("{folder}/genesis.json"))?;
     let stream = starling_testkit::fixtures::read_bytes(&format!("{folder}/chain.rlp"))?;
     Some((genesis, split(&stream)))

@@ -28,8 +28,33 @@ impl Fe {
         self == Self::ZERO
     }
 
+    /// The product with itself: the six mixed products once, doubled, and the four squares.
     pub(super) fn square(self) -> Self {
-        self * self
+        let [a0, a1, a2, a3] = self.0;
+        let (t1, carry) = multiply_add(0, a0, a1, 0);
+        let (t2, carry) = multiply_add(0, a0, a2, carry);
+        let (t3, t4) = multiply_add(0, a0, a3, carry);
+        let (t3, carry) = multiply_add(t3, a1, a2, 0);
+        let (t4, t5) = multiply_add(t4, a1, a3, carry);
+        let (t5, t6) = multiply_add(t5, a2, a3, 0);
+
+        let t7 = t6 >> 63;
+        let double = |high: u64, low: u64| high << 1 | low >> 63;
+        let (t1, t2, t3, t4, t5, t6) =
+            (t1 << 1, double(t2, t1), double(t3, t2), double(t4, t3), double(t5, t4), double(t6, t5));
+
+        let (t0, carry) = multiply_add(0, a0, a0, 0);
+        let (t1, carry) = multiply_add(t1, carry, 1, 0);
+        let (t2, carry) = multiply_add(t2, a1, a1, carry);
+        let (t3, carry) = multiply_add(t3, carry, 1, 0);
+        let (t4, carry) = multiply_add(t4, a2, a2, carry);
+        let (t5, carry) = multiply_add(t5, carry, 1, 0);
+        let (t6, carry) = multiply_add(t6, a3, a3, carry);
+        let (t7, _) = multiply_add(t7, carry, 1, 0);
+
+        let low = clear_lowest(clear_lowest(clear_lowest(clear_lowest([t0, t1, t2, t3]))));
+        let (sum, carry) = add_limbs(low, [t4, t5, t6, t7]);
+        Self::reduce_once(sum, carry)
     }
 
     pub(super) fn double(self) -> Self {
@@ -84,8 +109,7 @@ impl Sub for Fe {
 impl Mul for Fe {
     type Output = Self;
 
-    /// Montgomery's product a · b / 2^256. Since p ≡ -1 mod 2^64 the multiple of p that clears the lowest limb
-    /// is that limb itself, and adding it there leaves it as the carry.
+    /// Montgomery's product a · b / 2^256, limb by limb.
     #[inline]
     fn mul(self, other: Self) -> Self {
         let a = self.0;
@@ -97,16 +121,23 @@ impl Mul for Fe {
             let (t3, carry) = multiply_add(t[3], a[3], b, carry);
             let (t4, t5) = multiply_add(t[4], carry, 1, 0);
 
-            let m = t0;
-            let (r0, carry) = multiply_add(t1, m, P[1], m);
-            let (r1, carry) = multiply_add(t2, 0, 0, carry);
-            let (r2, carry) = multiply_add(t3, m, P[3], carry);
-            let (r3, carry) = multiply_add(t4, carry, 1, 0);
+            let [r0, r1, r2, high] = clear_lowest([t0, t1, t2, t3]);
+            let (r3, carry) = multiply_add(t4, high, 1, 0);
             let (r4, _) = multiply_add(t5, carry, 1, 0);
             t = [r0, r1, r2, r3, r4];
         }
         Self::reduce_once([t[0], t[1], t[2], t[3]], t[4])
     }
+}
+
+/// Adds the multiple of p that clears the lowest limb, and drops that limb. The multiple is the limb m itself, since
+/// p ≡ -1 mod 2^64, and (p + 1) / 2^64 = 2^192 - 2^160 + 2^128 + 2^32: a shift, and one product at 2^128.
+#[inline(always)]
+fn clear_lowest([m, t1, t2, t3]: [u64; 4]) -> [u64; 4] {
+    let (r0, carry) = multiply_add(t1, m << 32, 1, 0);
+    let (r1, carry) = multiply_add(t2, m >> 32, 1, carry);
+    let (r2, r3) = multiply_add(t3, m, P[3], carry);
+    [r0, r1, r2, r3]
 }
 
 /// sum + a · b + carry, low and high half; cannot overflow.
@@ -169,6 +200,7 @@ mod tests {
             prop_assert_eq!((x + y).to_number(), a.add_mod(b, p));
             prop_assert_eq!((x - y).to_number(), a.add_mod(p - b, p));
             prop_assert_eq!((x * y).to_number(), a.mul_mod(b, p));
+            prop_assert_eq!(x.square(), x * x);
             if !a.is_zero() {
                 prop_assert_eq!(x.invert() * x, Fe::one());
             }

@@ -32,6 +32,7 @@ pub(super) fn run(args: ImportArgs) -> Result<(), Failure> {
     let (core, imported, result) = importer.run(args.files).context("cannot import")?;
     let took = began.elapsed();
     let head = core.head();
+    tracing::debug!("importing thread: {}", core.times());
     // The last handle to go syncs the journal.
     drop((core, store));
     let seconds = took.as_secs_f64();

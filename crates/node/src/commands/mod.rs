@@ -32,7 +32,9 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
     match cli.command {
         Command::Node(args) => {
             let _log = logging::start(&args.log)?;
-            Node::start(&args)?.run(Shutdown::listen()?)
+            // Before anything is started: a signal that comes early is heard as well.
+            let shutdown = Shutdown::listen()?;
+            Node::start(&args)?.run(shutdown)
         }
         Command::Init(args) => genesis::init(&args),
         Command::Import(args) => import::run(args),
