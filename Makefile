@@ -78,15 +78,15 @@ test-crash: build ## 300 kills at random moments of an import
 
 .PHONY: bench-import
 bench-import: bench-build ## import speed beside geth, interleaved (FLAGS=--help says more)
-	target/release/testkit bench-import $(FLAGS)
+	target/dist/testkit bench-import $(FLAGS)
 
 .PHONY: bench-restart
 bench-restart: bench-build ## time to answer after SIGKILL, and memory against --memory
-	target/release/testkit bench-restart $(FLAGS)
+	target/dist/testkit bench-restart $(FLAGS)
 
 .PHONY: bench-build
 bench-build:
-	@$(CARGO) build --locked --release --package starling --package starling-testkit
+	@$(CARGO) build --locked --profile dist --package starling --package starling-testkit
 
 ##@ Other
 

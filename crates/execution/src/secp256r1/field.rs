@@ -70,10 +70,13 @@ impl Fe {
         })
     }
 
-    /// Subtracts p if the number, with the carry above it, is not below p.
+    /// Subtracts p if the number, with the carry above it, is not below p. By masks: which way it goes is as good
+    /// as random, and a branch would be guessed wrong half the time.
+    #[inline(always)]
     fn reduce_once(limbs: [u64; 4], carry: u64) -> Self {
         let (reduced, borrow) = sub_limbs(limbs, P);
-        Self(if carry == 0 && borrow { limbs } else { reduced })
+        let keep = mask(borrow & (carry == 0));
+        Self(std::array::from_fn(|i| (limbs[i] & keep) | (reduced[i] & !keep)))
     }
 }
 
@@ -102,7 +105,8 @@ impl Sub for Fe {
     fn sub(self, other: Self) -> Self {
         let (difference, borrow) = sub_limbs(self.0, other.0);
         // Below zero: the carry of adding p cancels the borrow.
-        Self(if borrow { add_limbs(difference, P).0 } else { difference })
+        let add = mask(borrow);
+        Self(add_limbs(difference, P.map(|limb| limb & add)).0)
     }
 }
 
@@ -145,6 +149,12 @@ fn clear_lowest([m, t1, t2, t3]: [u64; 4]) -> [u64; 4] {
 fn multiply_add(sum: u64, a: u64, b: u64, carry: u64) -> (u64, u64) {
     let wide = u128::from(sum) + u128::from(a) * u128::from(b) + u128::from(carry);
     (wide as u64, (wide >> 64) as u64)
+}
+
+/// All bits or none.
+#[inline(always)]
+fn mask(all: bool) -> u64 {
+    u64::from(all).wrapping_neg()
 }
 
 #[inline(always)]
