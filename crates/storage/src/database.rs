@@ -158,11 +158,17 @@ impl Database {
     }
 }
 
+/// How long a flush that is under way may take to end when the database is closed; past it, it is given up, and the
+/// next start begins where it began. None is begun.
+const FLUSH_GRACE: Duration = Duration::from_secs(1);
+
 impl Drop for Owner {
     fn drop(&mut self) {
+        self.engine.closing.store(true, Ordering::Release);
+        self.engine.wake.ring();
+        self.engine.wait_for_flush(FLUSH_GRACE);
         self.engine.stop.store(true, Ordering::Release);
         self.engine.syncer.stop();
-        self.engine.wake.ring();
         for thread in self.threads.lock().drain(..) {
             // a panic in it was reported when it happened
             let _ = thread.join();
@@ -192,7 +198,7 @@ fn run_background(engine: &Engine) {
     if let Err(error) = rustix::process::nice(BACKGROUND_NICE) {
         tracing::debug!(%error, "the background thread keeps its priority");
     }
-    while !engine.stop.load(Ordering::Acquire) {
+    while !engine.closing.load(Ordering::Acquire) {
         engine.wake.wait(BACKGROUND_INTERVAL);
         engine.close_expired();
         // what went wrong has been logged, and stands in the way of the next write

@@ -29,52 +29,23 @@ use crate::{
     tables::{Store, TableError},
     tree::Snapshot,
 };
-use alloy_primitives::map::B256Set;
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use starling_primitives::{B256, BlockRef, Bytes, ReadError};
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+    time::{Duration, Instant},
 };
 use tracing::{info, warn};
-
-/// Blocks above the frontier at most; past that the oldest side branch is dropped, with all that stands on it. An
-/// honest consensus client names a head long before; what is dropped can be imported again.
-const LAYERS_MAX: usize = 4096;
-/// Over the bounds, blocks further than this behind the head are flushed whatever finality says.
-pub const FRONTIER_LAG_MIN_BLOCKS: u64 = 32;
-/// So many blocks above the frontier ask for a flush, however small they are: each costs a little at every append.
-const LAYERS_FLUSH: usize = 384;
-/// So many make it a matter of bounds: the flush then does not wait for finality.
-const LAYERS_BOUND: usize = 1024;
-const _: () = assert!(LAYERS_FLUSH < LAYERS_BOUND && LAYERS_BOUND < LAYERS_MAX);
-/// Changed accounts and slots that one flush takes at most, one block at least: while it runs, a flush holds a
-/// sorted copy of its rows beside the layers, about 300 bytes a key.
-const FLUSH_KEYS_MAX: usize = 262_144;
-/// A flush is due at this fraction of a bound, so that it is done before the bound holds the writer back.
-const FLUSH_BOUND_FRACTION: u64 = 2;
-/// A flush that the bounds ask for moves the frontier to a multiple of this, so that few short spans are left there.
-const FRONTIER_ALIGNMENT_BLOCKS: u64 = 16;
-/// A flush waits until it would free at least this fraction of what is over the bounds: else, with large blocks and
-/// a frontier that may not follow closely, every block would bring its own flush.
-const FLUSH_FRACTION_MIN: u64 = 4;
-/// Newest layers whose rows always stay in memory.
-const HELD_LAYERS_MIN: usize = 8;
-/// How long a writer that is held back sleeps before it looks again.
-const PRESSURE_WAIT: Duration = Duration::from_millis(50);
 
 /// What one writer at a time may touch.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) journal: Journal,
     /// How far the caller allows flushing.
-    allowed: BlockRef,
+    pub(crate) allowed: BlockRef,
     /// The block that a running flush will make the frontier.
-    flushing: Option<BlockRef>,
+    pub(crate) flushing: Option<BlockRef>,
 }
 
 #[derive(Debug)]
@@ -88,15 +59,18 @@ pub(crate) struct Engine {
     pub(crate) blocks: Arc<BlockFiles>,
     pub(crate) published: ArcSwap<Snapshot>,
     pub(crate) syncer: Syncer,
-    writer: Mutex<Writer>,
+    pub(crate) writer: Mutex<Writer>,
     pub(crate) tables: Mutex<()>,
     /// Told when a flush is over.
-    flushed: Condvar,
+    pub(crate) flushed: Condvar,
     /// Told when a flush is due.
     pub(crate) wake: Wake,
     /// Generations that some view may still look at.
     retired: Mutex<Vec<Arc<Generation>>>,
     poisoned: OnceLock<String>,
+    /// Nothing new is begun in the background.
+    pub(crate) closing: AtomicBool,
+    /// What is under way is given up.
     pub(crate) stop: AtomicBool,
 }
 
@@ -148,6 +122,7 @@ impl Engine {
             wake: Wake::default(),
             retired: Mutex::default(),
             poisoned: OnceLock::new(),
+            closing: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         })
     }
@@ -271,114 +246,8 @@ impl Engine {
     }
 
     /// Publishes a snapshot; the caller holds the writer's lock.
-    fn publish(&self, snapshot: Snapshot) {
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
         self.published.store(Arc::new(snapshot));
-    }
-
-    /// Drops the oldest side branch when there are too many layers; rather not the one that is being built on.
-    fn bound_layers(&self, snapshot: Arc<Snapshot>, parent: &B256) -> Arc<Snapshot> {
-        if snapshot.layer_count() < LAYERS_MAX {
-            return snapshot;
-        }
-        let hashes = |head: &B256| -> B256Set {
-            snapshot.chain(head).unwrap_or_default().iter().map(|layer| layer.block.hash).collect()
-        };
-        let (canonical, building) = (hashes(&snapshot.head.head.hash), hashes(parent));
-        let side = |layer: &&Arc<Layer>| !canonical.contains(&layer.block.hash);
-        let victim =
-            snapshot.layers().filter(side).min_by_key(|layer| (building.contains(&layer.block.hash), layer.lsn));
-        let Some(victim) = victim.map(|layer| layer.block) else { return snapshot };
-        warn!(block = %victim, "too many blocks above the frontier: dropped the oldest side branch");
-        self.publish(snapshot.without(&|layer| layer.block == victim));
-        self.snapshot()
-    }
-
-    /// Whether the layers are past the point of a bound where a flush is due.
-    fn near_bounds(&self) -> bool {
-        let usage = self.snapshot().usage();
-        usage.layers > LAYERS_BOUND
-            || usage.journal_bytes > self.config.journal_size_bytes_max / FLUSH_BOUND_FRACTION
-            || usage.changed_keys as u64 > self.config.layer_keys_max as u64 / FLUSH_BOUND_FRACTION
-            || usage.memory_bytes > self.config.layer_size_bytes_max / FLUSH_BOUND_FRACTION
-    }
-
-    /// The block that a flush should make the frontier now, if the layers ask for one and the caller allows it.
-    fn due(&self, writer: &Writer) -> Option<BlockRef> {
-        let near_bounds = self.near_bounds();
-        let snapshot = self.snapshot();
-        if !near_bounds && snapshot.layer_count() <= LAYERS_FLUSH {
-            return None;
-        }
-        let mut chain = snapshot.chain(&snapshot.head.head.hash)?;
-        chain.reverse();
-        let lagging = snapshot.head.head.number.saturating_sub(FRONTIER_LAG_MIN_BLOCKS);
-        let told = chain.iter().any(|layer| layer.block == writer.allowed).then_some(writer.allowed.number);
-        let allowed = told.unwrap_or_default().max(if near_bounds { lagging } else { 0 });
-        chain.retain(|layer| layer.block.number <= allowed);
-        let freed: u64 = chain.iter().map(|layer| layer.record_size_bytes).sum();
-        if freed < snapshot.usage().journal_bytes / FLUSH_FRACTION_MIN {
-            return None;
-        }
-        let mut keys = 0;
-        let over = chain.iter().position(|layer| {
-            keys += layer.changed_keys;
-            keys > FLUSH_KEYS_MAX
-        });
-        chain.truncate(over.map_or(chain.len(), |over| over.max(1)));
-        let newest = chain.last()?.block;
-        let aligned = newest.number - newest.number % FRONTIER_ALIGNMENT_BLOCKS;
-        let at_aligned = chain.iter().find(|layer| layer.block.number == aligned);
-        Some(at_aligned.map_or(newest, |layer| layer.block))
-    }
-
-    /// After an append: wakes the flush, and leaves rows in the journal where it does not help in time.
-    fn relieve(&self, writer: &Writer) {
-        if writer.flushing.is_none() && self.due(writer).is_some() {
-            self.wake.ring();
-        }
-        if self.snapshot().usage().memory_bytes > self.config.layer_size_bytes_max {
-            self.spill();
-        }
-    }
-
-    /// Leaves the rows of the oldest layers in the journal until half of the memory bound is free again.
-    fn spill(&self) {
-        let snapshot = self.snapshot();
-        let mut held: Vec<&Arc<Layer>> = snapshot.layers().filter(|layer| layer.is_held()).collect();
-        held.sort_unstable_by_key(|layer| layer.lsn);
-        held.truncate(held.len().saturating_sub(HELD_LAYERS_MIN));
-        let mut excess = snapshot.usage().memory_bytes.saturating_sub(self.config.layer_size_bytes_max / 2);
-        let mut until = None;
-        for layer in held {
-            if excess == 0 {
-                break;
-            }
-            excess = excess.saturating_sub(layer.memory_bytes() as u64);
-            until = Some(layer.lsn);
-        }
-        if let Some(until) = until {
-            self.publish(snapshot.spilled(&|layer| layer.lsn <= until));
-        }
-    }
-
-    /// Makes a writer wait while the journal is at its bound and a flush can help.
-    fn hold_back(&self) -> Result<(), WriteError> {
-        loop {
-            let unflushed = self.snapshot().usage().journal_bytes;
-            if unflushed <= self.config.journal_size_bytes_max {
-                return Ok(());
-            }
-            self.check_writable()?;
-            if !self.background.load(Ordering::Acquire) {
-                return self.flush_if_due();
-            }
-            let mut writer = self.writer.lock();
-            if (writer.flushing.is_none() && self.due(&writer).is_none()) || self.stop.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            self.wake.ring();
-            self.flushed.wait_for(&mut writer, PRESSURE_WAIT);
-        }
     }
 
     /// Waits until a record is on the disk itself.
@@ -444,6 +313,13 @@ impl Engine {
         };
         self.flushed.notify_all();
         result
+    }
+
+    /// Waits for a flush that is under way, at most so long.
+    pub(crate) fn wait_for_flush(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut writer = self.writer.lock();
+        while writer.flushing.is_some() && !self.flushed.wait_until(&mut writer, until).timed_out() {}
     }
 
     fn begin_flush(&self, target: BlockRef) -> Option<(Arc<Snapshot>, Vec<Arc<Layer>>)> {

@@ -24,9 +24,9 @@ use std::{collections::VecDeque, io, sync::Arc};
 
 /// Folder of the journal files.
 pub(crate) const FOLDER: &str = "journal";
-/// A file that has grown past this many bytes takes no more records. An eighth of the journal's usual bound, so
-/// that deleting whole files frees most of what a flush made superfluous.
-const FILE_SIZE_BYTES_MAX: u64 = 32 << 20;
+/// A file that has grown past this many bytes takes no more records. Small beside the
+/// journal's bound, so that deleting whole files frees most of what a flush made superfluous.
+const FILE_SIZE_BYTES_MAX: u64 = 8 << 20;
 /// The buffer in which records are built is given back past this many bytes.
 const BUFFER_SIZE_BYTES_KEPT: usize = 8 << 20;
 

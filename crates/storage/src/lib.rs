@@ -26,6 +26,7 @@ mod journal;
 mod layers;
 mod maintenance;
 mod mdbx;
+mod pressure;
 mod prune;
 mod record;
 mod recover;
@@ -42,8 +43,8 @@ mod view;
 
 pub use config::{GenesisRecord, OpenError, StorageConfig, WriteError};
 pub use database::Database;
-pub use engine::FRONTIER_LAG_MIN_BLOCKS;
 pub use maintenance::Stats;
+pub use pressure::FRONTIER_LAG_MIN_BLOCKS;
 pub use record::{BlockRecord, HeadRecord, Lsn, Record, StoredBlock};
 pub use rollback::BranchUpdate;
 pub use schema::Table;
