@@ -1,7 +1,7 @@
 //! What the layers may amount to, and what happens at each bound.
 //!
 //! ```text
-//! 256 blocks            a flush, as far as finality allows
+//! 512 blocks            a flush, as far as finality allows
 //! 70 % of a bound       a flush, whatever finality says, up to 32 blocks behind the head
 //! layers' memory        the oldest layers' rows are left in the journal and read back from there
 //! journal               the writer waits, if a flush can help
@@ -28,7 +28,7 @@ const LAYERS_MAX: usize = 4096;
 /// Over the bounds, blocks further than this behind the head are flushed whatever finality says.
 pub const FRONTIER_LAG_MIN_BLOCKS: u64 = 32;
 /// So many blocks above the frontier ask for a flush, however small they are: each costs a little at every append.
-const LAYERS_FLUSH: usize = 256;
+const LAYERS_FLUSH: usize = 512;
 /// So many make it a matter of bounds: the flush then does not wait for finality.
 const LAYERS_BOUND: usize = 1024;
 const _: () = assert!(LAYERS_FLUSH < LAYERS_BOUND && LAYERS_BOUND < LAYERS_MAX);
