@@ -108,7 +108,27 @@ fn rlp_chain(chain: &RlpChain) -> Outcome<Option<String>> {
     let exported = home.beside("exported.rlp");
     home.run("export", &[&exported])?;
     expect_same_bytes(&file, &exported)?;
-    Ok(Some(format!("{} blocks in {import_s:.1} s, head as published, exported byte for byte", chain.blocks)))
+    let back = back_and_forth(chain, &folder)?;
+    Ok(Some(format!(
+        "{} blocks in {import_s:.1} s, head as published, exported byte for byte; back to block {back} and forth",
+        chain.blocks
+    )))
+}
+
+/// Goes back far, mostly below what is flushed (a small journal makes imports flush), and forth to the same head.
+fn back_and_forth(chain: &RlpChain, folder: &Path) -> Outcome<u64> {
+    let file = folder.join("chain.rlp");
+    let back = chain.blocks / 8;
+    let home = Home::with_genesis(&folder.join("genesis.json"))?;
+    let import = ["--datadir.journalsize".as_ref(), "1MiB".as_ref(), file.as_os_str()];
+    let nothing: &[&str] = &[];
+    home.run("import", &import)?;
+    home.run("rewind", &[back.to_string()])?;
+    home.run("db verify", nothing)?;
+    home.run("import", &import)?;
+    home.run("db verify", nothing)?;
+    expect_head(&home, chain.blocks, &published_head(folder)?)?;
+    Ok(back)
 }
 
 /// The head that the forkchoice call beside a chain names.
