@@ -42,6 +42,10 @@ fn the_heavier_branch_leads_and_the_first_of_equals_stays() {
     let state = view.head_state();
     assert_eq!(state.account(&LEFT).unwrap(), None);
     assert_eq!(state.account(&RIGHT).unwrap().unwrap().balance.to::<u128>(), 8 * 10u128.pow(18));
+    // The other branch is still there to be asked.
+    let beside = view.state_at(left[1]).unwrap();
+    assert_eq!(beside.account(&LEFT).unwrap().unwrap().balance.to::<u128>(), 4 * 10u128.pow(18));
+    assert_eq!(beside.account(&RIGHT).unwrap(), None);
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl ChainView {
         if self.is_canonical(at)? {
             return Ok(StateView::new(self.view.at(at.number)?));
         }
-        Err(ReadError::NotKept { block: at.number, why: "it is not on the canonical chain".into() })
+        Ok(StateView::new(self.view.on(at.hash)?))
     }
 
     /// The state after the head.
