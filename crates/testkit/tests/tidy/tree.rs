@@ -34,7 +34,6 @@ const ROOT: &[&str] = &[
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "rust-toolchain.toml",
-    "rustfmt.toml",
     "bin",
     "crates",
     "genesis",
