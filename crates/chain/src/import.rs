@@ -148,7 +148,7 @@ impl ChainCore {
         };
         let executed = starling_execution::execute(&self.spec, checked, &values, &mut root_between);
         let mut executed = executed.map_err(|error| match error {
-            BlockError::Read(error) => Refusal::Failed(error.0.into()),
+            BlockError::Read(error) => Refusal::Failed(error.into()),
             BlockError::Internal(what) => Refusal::Failed(ChainError::Internal(what)),
             rule => Refusal::Invalid(rule.to_string()),
         })?;

@@ -10,8 +10,8 @@ use std::time::Duration;
 #[allow(missing_docs)]
 pub enum BlockError {
     /// State could not be read.
-    #[error("{0}")]
-    Read(ReadFailure),
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The executor itself failed; a bug or a broken library, not the block.
     #[error("executor failed: {0}")]
     Internal(String),
@@ -57,25 +57,6 @@ pub enum BlockError {
     /// The block access list has more items than the gas limit allows (EIP-7928).
     #[error("block access list has {items} items, the gas limit allows {limit}")]
     AccessListTooLarge { items: u64, limit: u64 },
-}
-
-/// A [`ReadError`] that compares by its words, so that errors of blocks can be compared.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error(transparent)]
-pub struct ReadFailure(#[from] pub ReadError);
-
-impl PartialEq for ReadFailure {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.to_string() == other.0.to_string()
-    }
-}
-
-impl Eq for ReadFailure {}
-
-impl From<ReadError> for BlockError {
-    fn from(error: ReadError) -> Self {
-        Self::Read(ReadFailure(error))
-    }
 }
 
 /// The rule that a transaction breaks, in the words that scripts know from geth.

@@ -26,5 +26,5 @@ pub use call::{
     AccessList, AccountOverride, BlockOverride, Call, CallLimits, CallOutcome, CallResult, Overrides, call,
     create_access_list, estimate_gas,
 };
-pub use error::{BlockError, CallError, ReadFailure, TxError};
+pub use error::{BlockError, CallError, TxError};
 pub use evm::warm_kzg;
