@@ -1,0 +1,1 @@
+//! Nodes and how they are found: records, discv4, DNS lists, the node database.

@@ -1,0 +1,1 @@
+//! Sockets: TCP sessions, the shared UDP port, the discv5 adapter.

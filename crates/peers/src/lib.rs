@@ -1,0 +1,1 @@
+//! Whom to talk to: slots, dialing, reputation, bans.
