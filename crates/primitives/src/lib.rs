@@ -6,6 +6,8 @@
 
 mod account;
 mod diff;
+mod node_key;
+pub mod peer_id;
 mod read;
 mod receipt;
 mod senders;
@@ -17,7 +19,9 @@ pub use alloy_primitives::{
     keccak256,
 };
 pub use diff::{AccountDiff, BranchChanges, BranchRow, SlotDiff, StateDiff, StorageBranches};
+pub use node_key::{InvalidNodeKey, InvalidSignature, NodeKey, recover_peer};
 pub use nybbles::Nibbles;
+pub use peer_id::{InvalidPeerId, PeerId, node_id};
 pub use read::{MemoryState, ReadError, StateReader};
 pub use receipt::{Receipt, ReceiptOutcome, receipts_root};
 pub use senders::{SenderError, recover_address, recover_sender, recover_senders};
