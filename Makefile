@@ -74,6 +74,22 @@ test-engine: build ## drive the Engine API with 601 payloads, and with broken on
 test-crash: build ## 300 kills at random moments of an import
 	$(TESTKIT) crash --kills 300
 
+##@ Check beside real peers (built from their sources into target/peers; needs Go)
+
+.PHONY: interop-devp2p
+interop-devp2p: build ## geth's own suites of discovery and eth, by its devp2p tool
+	testnet/interop/install devp2p devp2p-1.17.5
+	$(TESTKIT) interop suites
+
+.PHONY: interop-sync
+interop-sync: build ## 3,000 blocks from geth and to geth (eth/70, eth/68), chains between two Starlings
+	testnet/interop/install geth geth-1.13.15
+	$(TESTKIT) interop sync
+
+.PHONY: interop-flock
+interop-flock: build ## four nodes, three of them told only one bootnode's record
+	$(TESTKIT) interop flock
+
 ##@ Measure
 
 .PHONY: bench-import
@@ -94,4 +110,4 @@ bench-build:
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -50,6 +50,11 @@ impl Client {
         Ok(Self { secret: Some(secret), ..Self::new(url) })
     }
 
+    /// `http://HOST:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// One call; the result, or the error that the server names.
     pub fn call(&self, method: &str, params: Value) -> Outcome<Result<Value, RpcError>> {
         let answer = self.send(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))?;

@@ -10,6 +10,7 @@
 //! | [`rpc`] | JSON-RPC answers are those of the published request and response files |
 //! | [`engine`] | every payload is judged right, and so is every payload with one thing wrong |
 //! | [`crash`] | a process killed at any moment loses nothing and starts again |
+//! | [`interop`] | real peers find, serve and follow it, and it them |
 //! | [`bench`] | how fast it is, beside geth |
 
 pub mod bench;
@@ -18,6 +19,7 @@ pub mod crash;
 pub mod engine;
 pub mod fixtures;
 pub mod http;
+pub mod interop;
 pub mod memory;
 pub mod node;
 pub mod rpc;

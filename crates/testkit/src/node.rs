@@ -28,6 +28,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a wait looks again.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
+/// Namespaces that the tests ask by HTTP.
+const HTTP_APIS: &str = "eth,net,web3,debug";
+
 /// Lines of a log that a failure shows.
 const LOG_TAIL_LINES: usize = 40;
 
@@ -156,6 +159,8 @@ struct NodeFile {
     http: Option<String>,
     engine: Option<String>,
     jwt: Option<PathBuf>,
+    enode: Option<String>,
+    enr: Option<String>,
 }
 
 /// A running node. It is killed when dropped; its log is shown if that happens in a panic.
@@ -169,6 +174,16 @@ pub struct Node {
     pub engine: Client,
     /// From the start of the process until it was ready.
     pub ready_after: Duration,
+    enode: Option<String>,
+    enr: Option<String>,
+}
+
+/// What a ready node announces.
+struct Announced {
+    http: Client,
+    engine: Client,
+    enode: Option<String>,
+    enr: Option<String>,
 }
 
 impl Node {
@@ -182,13 +197,15 @@ impl Node {
         let started = Instant::now();
         let mut command = home.command("node")?;
         command
-            .args(["--http", "--http.port", "0", "--authrpc.port", "0", "--http.api", "eth,net,web3,debug"])
+            .args(["--http", "--http.port", "0", "--authrpc.port", "0", "--http.api", HTTP_APIS])
             .args(flags)
             .stdout(Stdio::null())
             .stderr(output);
         let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
         match wait_until_ready(&mut child, &announced, started) {
-            Ok((http, engine)) => Ok(Self { child, log, http, engine, ready_after: started.elapsed() }),
+            Ok(Announced { http, engine, enode, enr }) => {
+                Ok(Self { child, log, http, engine, ready_after: started.elapsed(), enode, enr })
+            }
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -201,6 +218,16 @@ impl Node {
     /// The process id, for looking at its memory.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where peers reach it, as an enode URL.
+    pub fn enode(&self) -> Outcome<&str> {
+        self.enode.as_deref().ok_or_else(|| "node.json names no `enode`".into())
+    }
+
+    /// Its own node record.
+    pub fn enr(&self) -> Outcome<&str> {
+        self.enr.as_deref().ok_or_else(|| "node.json names no `enr`".into())
     }
 
     /// Number and hash of the latest block.
@@ -248,7 +275,7 @@ impl Drop for Node {
     }
 }
 
-fn wait_until_ready(child: &mut Child, announced: &Path, started: Instant) -> Outcome<(Client, Client)> {
+fn wait_until_ready(child: &mut Child, announced: &Path, started: Instant) -> Outcome<Announced> {
     loop {
         if let Some(clients) = read_node_file(announced) {
             return clients;
@@ -264,15 +291,16 @@ fn wait_until_ready(child: &mut Child, announced: &Path, started: Instant) -> Ou
 }
 
 /// None while the file is absent or half written.
-fn read_node_file(path: &Path) -> Option<Outcome<(Client, Client)>> {
+fn read_node_file(path: &Path) -> Option<Outcome<Announced>> {
     let file: NodeFile = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
     Some(connect(file))
 }
 
-fn connect(file: NodeFile) -> Outcome<(Client, Client)> {
+fn connect(file: NodeFile) -> Outcome<Announced> {
     let http = file.http.ok_or("node.json names no `http`")?;
     let engine = file.engine.ok_or("node.json names no `engine`")?;
     let jwt = file.jwt.ok_or("node.json names no `jwt`")?;
     let secret = std::fs::read_to_string(&jwt).map_err(|error| format!("{}: {error}", jwt.display()))?;
-    Ok((Client::new(&http), Client::with_secret(&engine, &secret)?))
+    let engine = Client::with_secret(&engine, &secret)?;
+    Ok(Announced { http: Client::new(&http), engine, enode: file.enode, enr: file.enr })
 }
