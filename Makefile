@@ -86,6 +86,11 @@ interop-sync: build ## 3,000 blocks from geth and to geth (eth/70, eth/68), chai
 	testnet/interop/install geth geth-1.13.15
 	$(TESTKIT) interop sync
 
+.PHONY: interop-others
+interop-others: build ## JavaScript peers and discv5-cli, which share no code with geth or with us
+	testnet/interop/install discv5-cli js
+	$(TESTKIT) interop others
+
 .PHONY: interop-flock
 interop-flock: build ## four nodes, three of them told only one bootnode's record
 	$(TESTKIT) interop flock

@@ -13,7 +13,8 @@ usage: testkit COMMAND
   engine [--record]              a chain as Engine API payloads, and payloads with one thing wrong;
                                  --record asks geth (STARLING_GETH) again and keeps its answers
   crash [--kills N] [--seed S]   imports killed at random moments (20)
-  interop suites|sync|flock      geth's wire suites, chains to and from geth, four nodes by one bootnode;
+  interop suites|sync|others|flock
+                                 geth's wire suites, chains to and from geth, four nodes by one bootnode;
                                  the peers are built by testnet/interop/install
   bench-import [FLAGS]           import speed beside geth; flags go to chainforge's bench-import.py
   bench-restart                  time to the first answer after SIGKILL, and memory
@@ -55,6 +56,7 @@ fn run(arguments: &[String]) -> Option<Outcome> {
         "interop" => match flags {
             [which] if which == "suites" => Some(interop::suites::run()),
             [which] if which == "sync" => Some(interop::sync::run()),
+            [which] if which == "others" => Some(interop::others::run()),
             [which] if which == "flock" => Some(interop::flock::run()),
             _ => None,
         },

@@ -142,7 +142,7 @@ fn run_to_end(program: &Path, log: &Path, arguments: impl FnOnce(&mut Command) -
 }
 
 /// Ports that were free for TCP and UDP a moment ago: geth cannot tell which ones it took.
-fn free_ports() -> Outcome<[u16; 3]> {
+pub(crate) fn free_ports() -> Outcome<[u16; 3]> {
     let pair = || {
         let tcp = TcpListener::bind("127.0.0.1:0")?;
         let udp = UdpSocket::bind(tcp.local_addr()?)?;
