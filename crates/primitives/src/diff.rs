@@ -59,9 +59,17 @@ impl StateDiff {
     }
 }
 
-/// One changed branch row of a trie: its path, and its bytes or none if the branch is gone.
-/// The bytes are `trie`'s own and opaque to everyone else.
-pub type BranchRow = (Nibbles, Option<Bytes>);
+/// One changed branch row of a trie. The bytes are `trie`'s own and opaque to everyone else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BranchRow {
+    /// The branch's path.
+    pub path: Nibbles,
+    /// The row in the state before, so that storage can write the difference; none if there was none, or if
+    /// it was not looked at.
+    pub before: Option<Bytes>,
+    /// The row now, none if the branch is gone.
+    pub after: Option<Bytes>,
+}
 
 /// The branch rows that a block changed, in the account trie and in the storage tries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -84,12 +84,12 @@ impl HeadCache {
                 self.values.slots.insert((account.key, slot.key), slot.after);
             }
         }
-        for (path, row) in &branches.accounts {
-            self.rows.accounts.insert(*path, row.clone());
+        for row in &branches.accounts {
+            self.rows.accounts.insert(row.path, row.after.clone());
         }
         for storage in &branches.storages {
-            for (path, row) in &storage.rows {
-                self.rows.storages.insert((storage.account, *path), row.clone());
+            for row in &storage.rows {
+                self.rows.storages.insert((storage.account, row.path), row.after.clone());
             }
         }
         self.block = block;

@@ -152,23 +152,19 @@ fn drop_storage_from(batch: &mut dyn Batch, id: u64) -> Result<(), TableError> {
 }
 
 fn restore_branches(batch: &mut dyn Batch, inverse: &Inverse, branches: &BranchChanges) -> Result<(), TableError> {
-    for (path, row) in &branches.accounts {
-        let path = PathBytes::new(path);
-        batch.write(
-            Table::AccountBranches,
-            &mut [(path.as_slice(), row.as_ref().map(|row| row.as_ref()))].into_iter(),
-        )?;
+    for row in &branches.accounts {
+        let path = PathBytes::new(&row.path);
+        let after = row.after.as_ref().map(|after| &after[..]);
+        batch.write(Table::AccountBranches, &mut [(path.as_slice(), after)].into_iter())?;
     }
     for storage in &branches.storages {
         let place = inverse.diff.accounts.binary_search_by_key(&storage.account, |diff| diff.key);
         let row = place.ok().and_then(|place| inverse.restored[place].0);
         let Some((_, id @ 1..)) = row else { continue };
-        for (path, row) in &storage.rows {
-            let key = storage_branch_key(id, PathBytes::new(path).as_slice());
-            batch.write(
-                Table::StorageBranches,
-                &mut [(key.as_slice(), row.as_ref().map(|row| row.as_ref()))].into_iter(),
-            )?;
+        for row in &storage.rows {
+            let key = storage_branch_key(id, PathBytes::new(&row.path).as_slice());
+            let after = row.after.as_ref().map(|after| &after[..]);
+            batch.write(Table::StorageBranches, &mut [(key.as_slice(), after)].into_iter())?;
         }
     }
     Ok(())

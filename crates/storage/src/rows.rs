@@ -139,10 +139,10 @@ fn encode_account(out: &mut Vec<u8>, account: &AccountDiff) {
 
 fn put_branches(out: &mut Vec<u8>, rows: &[BranchRow]) {
     put_count(out, rows.len());
-    for (path, row) in rows {
-        out.push(path.len() as u8);
-        out.extend_from_slice(PathBytes::new(path).as_slice());
-        match row {
+    for row in rows {
+        out.push(row.path.len() as u8);
+        out.extend_from_slice(PathBytes::new(&row.path).as_slice());
+        match &row.after {
             Some(bytes) => put_bytes(out, bytes),
             None => out.extend_from_slice(&GONE.to_le_bytes()),
         }
@@ -280,7 +280,13 @@ impl<'a> Sections<'a> {
     #[cfg(test)]
     pub(crate) fn to_branches(&self) -> BranchChanges {
         let rows = |rows: &[(&[u8], Option<&[u8]>)]| {
-            rows.iter().map(|(path, row)| (Nibbles::from_nibbles(path), row.map(Bytes::copy_from_slice))).collect()
+            rows.iter()
+                .map(|(path, row)| BranchRow {
+                    path: Nibbles::from_nibbles(path),
+                    before: None,
+                    after: row.map(Bytes::copy_from_slice),
+                })
+                .collect()
         };
         let storages = self.storage_branches.iter();
         BranchChanges {

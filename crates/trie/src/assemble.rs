@@ -6,16 +6,15 @@ use crate::node::{self, NodeRef};
 use crate::row::{self, Child};
 use crate::tries::{Trie, child_path};
 use alloy_rlp::Encodable;
-use starling_primitives::{B256, Bytes, EMPTY_ROOT_HASH, Nibbles, keccak256};
+use starling_primitives::{B256, BranchRow, Bytes, EMPTY_ROOT_HASH, Nibbles, keccak256};
 
 impl<T: Trie> Merger<'_, T> {
     /// The branch at `path` from its new children, or what is left if they are fewer than two.
-    /// `old` is its row up to now; `place` is where its new one goes.
+    /// `place` is where its row stands: the old one if there is one, then the new one.
     pub(crate) fn assemble<'a>(
         &mut self,
         path: Nibbles,
         slots: &Slots<'a, T::Value>,
-        old: Option<&[u8]>,
         place: usize,
     ) -> Result<Outcome<'a, T::Value>, TrieError> {
         if slots.iter().all(|slot| matches!(slot, Slot::Kept(_))) {
@@ -23,7 +22,7 @@ impl<T: Trie> Merger<'_, T> {
             return Ok(Outcome::Unchanged);
         }
         if slots.iter().filter(|slot| !slot.is_empty()).count() < 2 {
-            if old.is_none() {
+            if self.rows[place].before.is_none() {
                 self.rows.remove(place);
             }
             return Ok(Outcome::Changed(last_child(&path, slots)));
@@ -37,11 +36,11 @@ impl<T: Trie> Merger<'_, T> {
         }
         self.row.clear();
         row::encode_branch(path.len(), &children, &mut self.row);
-        if old == Some(&self.row[..]) {
+        if self.rows[place].before.as_ref().is_some_and(|before| before[..] == self.row) {
             self.rows.remove(place);
             return Ok(Outcome::Unchanged);
         }
-        self.rows[place].1 = Some(Bytes::copy_from_slice(&self.row));
+        self.rows[place].after = Some(Bytes::copy_from_slice(&self.row));
         self.node.clear();
         node::encode_branch(&children, &mut self.node);
         Ok(Outcome::Changed(Subtree::Branch { path, node: Some(NodeRef::of(&self.node)) }))
@@ -64,7 +63,11 @@ impl<T: Trie> Merger<'_, T> {
     }
 
     /// A subtree as the whole trie: its root, with the row at the empty path in order.
-    pub(crate) fn place_root(&mut self, subtree: Subtree<'_, T::Value>, old: Option<&[u8]>) -> Result<B256, TrieError> {
+    pub(crate) fn place_root(
+        &mut self,
+        subtree: Subtree<'_, T::Value>,
+        old: Option<&Bytes>,
+    ) -> Result<B256, TrieError> {
         let (root, row) = match subtree {
             Subtree::Empty => (EMPTY_ROOT_HASH, None),
             Subtree::Leaf { key, value } => {
@@ -80,11 +83,12 @@ impl<T: Trie> Merger<'_, T> {
                 (root, Some(row::encode_root_extension(&path, &root)))
             }
         };
-        if self.rows.first().is_some_and(|(path, _)| path.is_empty()) {
+        if self.rows.first().is_some_and(|row| row.path.is_empty()) {
             self.rows.remove(0);
         }
-        if row.as_deref() != old {
-            self.rows.insert(0, (Nibbles::new(), row.map(Bytes::from)));
+        if row.as_deref() != old.map(|old| &old[..]) {
+            let row = BranchRow { path: Nibbles::new(), before: old.cloned(), after: row.map(Bytes::from) };
+            self.rows.insert(0, row);
         }
         Ok(root)
     }

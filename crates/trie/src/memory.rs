@@ -54,10 +54,10 @@ impl MemoryTrie {
 }
 
 fn put_rows(rows: &mut HashMap<Nibbles, Bytes>, changes: &[BranchRow]) {
-    for (path, row) in changes {
-        match row {
-            Some(row) => rows.insert(*path, row.clone()),
-            None => rows.remove(path),
+    for row in changes {
+        match &row.after {
+            Some(bytes) => rows.insert(row.path, bytes.clone()),
+            None => rows.remove(&row.path),
         };
     }
 }

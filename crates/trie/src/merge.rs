@@ -78,7 +78,7 @@ pub(crate) fn merge<T: Trie>(
         Some((RootRow::Branch, row)) => merger.branch(&Nibbles::new(), row, changes)?,
     };
     let root = match outcome {
-        Outcome::Changed(subtree) => merger.place_root(subtree, old.as_ref().map(|(_, row)| &row[..]))?,
+        Outcome::Changed(subtree) => merger.place_root(subtree, old.as_ref().map(|(_, row)| row))?,
         Outcome::Unchanged => old_root(trie, old)?,
     };
     Ok((root, merger.rows))
@@ -189,8 +189,7 @@ impl<'t, T: Trie> Merger<'t, T> {
         let changes = under(changes, &at);
         let ends = ends(changes.iter().map(|change| change.key), depth);
         let own = usize::from(path.get_unchecked(depth));
-        let place = self.rows.len();
-        self.rows.push((at, None));
+        let place = self.reserve(at, None);
         let mut slots = no_slots();
         self.each_child(&mut slots, changes.len(), |merger, nibble| {
             let group = &changes[ends[nibble]..ends[nibble + 1]];
@@ -202,20 +201,19 @@ impl<'t, T: Trie> Merger<'t, T> {
                 Outcome::Changed(subtree) => subtree,
             }))
         })?;
-        self.assemble(at, &slots, None, place)
+        self.assemble(at, &slots, place)
     }
 
     /// Changes, at least one, under the old branch at `path`.
     fn branch<'a>(
         &mut self,
         path: &Nibbles,
-        row: &[u8],
+        row: &Bytes,
         changes: &[Change<'a, T::Value>],
     ) -> Result<Outcome<'a, T::Value>, TrieError> {
         let old = self.trie.children(path, row)?;
         let ends = ends(changes.iter().map(|change| change.key), path.len());
-        let place = self.rows.len();
-        self.rows.push((*path, None));
+        let place = self.reserve(*path, Some(row));
         let mut slots = no_slots();
         self.each_child(&mut slots, changes.len(), |merger, nibble| {
             let group = &changes[ends[nibble]..ends[nibble + 1]];
@@ -229,7 +227,13 @@ impl<'t, T: Trie> Merger<'t, T> {
                 Outcome::Changed(subtree) => Slot::New(subtree),
             })
         })?;
-        self.assemble(*path, &slots, Some(row), place)
+        self.assemble(*path, &slots, place)
+    }
+
+    /// Takes the place of a branch's row before its children take theirs; where it is.
+    fn reserve(&mut self, path: Nibbles, before: Option<&Bytes>) -> usize {
+        self.rows.push(BranchRow { path, before: before.cloned(), after: None });
+        self.rows.len() - 1
     }
 
     /// A subtree of its own from leaves, sorted by key.
@@ -249,13 +253,12 @@ impl<'t, T: Trie> Merger<'t, T> {
         let [first, last] = [leaves[0].0, leaves[leaves.len() - 1].0].map(Nibbles::unpack);
         let path = first.slice_unchecked(0, first.common_prefix_length(&last));
         let ends = ends(leaves.iter().map(|(key, _)| *key), path.len());
-        let place = self.rows.len();
-        self.rows.push((path, None));
+        let place = self.reserve(path, None);
         let mut slots = no_slots();
         self.each_child(&mut slots, leaves.len(), |merger, nibble| {
             Ok(Slot::New(merger.build(&leaves[ends[nibble]..ends[nibble + 1]])?))
         })?;
-        match self.assemble(path, &slots, None, place)? {
+        match self.assemble(path, &slots, place)? {
             Outcome::Changed(Subtree::Branch { path, node: Some(node) }) => Ok((path, node)),
             _ => Err(Damaged("leaves are not sorted".into())),
         }

@@ -5,6 +5,7 @@ mod common;
 
 use common::{Model, Op, Rng, Touched, key, witness_root};
 use proptest::prelude::*;
+use starling_primitives::BranchRow;
 use starling_trie::{MemoryTrie, check_account_rows, check_storage_rows, state_root, storage_root, update};
 
 /// Applies blocks one by one and checks the state after each.
@@ -25,12 +26,13 @@ fn step(model: &mut Model, trie: &mut MemoryTrie, block: &[Op]) {
     }
     let mut diff = model.diff(&before, &touched, trie);
     let found = update(trie, &mut diff).expect("rows in order");
-    for (path, row) in &found.branches.accounts {
-        assert_ne!(trie.account_rows.get(path), row.as_ref(), "a row that did not change at {path:?}");
+    for BranchRow { path, before, after } in &found.branches.accounts {
+        assert!(before.is_none() || trie.account_rows.get(path) == before.as_ref(), "another row before at {path:?}");
+        assert_ne!(trie.account_rows.get(path), after.as_ref(), "a row that did not change at {path:?}");
     }
-    assert!(found.branches.accounts.is_sorted_by(|a, b| a.0 < b.0));
+    assert!(found.branches.accounts.is_sorted_by(|a, b| a.path < b.path));
     assert!(found.branches.storages.is_sorted_by(|a, b| a.account < b.account));
-    assert!(found.branches.storages.iter().all(|storage| storage.rows.is_sorted_by(|a, b| a.0 < b.0)));
+    assert!(found.branches.storages.iter().all(|storage| storage.rows.is_sorted_by(|a, b| a.path < b.path)));
     trie.apply(&diff, &found);
     assert_eq!(found.root, state_root(trie).expect("rows in order"));
 }

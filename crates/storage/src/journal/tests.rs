@@ -14,8 +14,8 @@ use crate::{
 };
 use proptest::prelude::*;
 use starling_primitives::{
-    Account, AccountDiff, Address, B256, BlockRef, BranchChanges, Bytes, Header, Nibbles, SlotDiff, StateDiff,
-    StorageBranches, U256,
+    Account, AccountDiff, Address, B256, BlockRef, BranchChanges, BranchRow, Bytes, Header, Nibbles, SlotDiff,
+    StateDiff, StorageBranches, U256,
 };
 use std::sync::Arc;
 
@@ -179,9 +179,10 @@ fn bytes(size_max: usize) -> impl Strategy<Value = Bytes> {
     prop::collection::vec(any::<u8>(), 0..size_max).prop_map(Bytes::from)
 }
 
-fn branch_rows() -> impl Strategy<Value = Vec<(Nibbles, Option<Bytes>)>> {
+fn branch_rows() -> impl Strategy<Value = Vec<BranchRow>> {
     let path = prop::collection::vec(0..16u8, 0..=64).prop_map(Nibbles::from_nibbles);
-    prop::collection::btree_map(path, prop::option::of(bytes(600)), 0..6).prop_map(|map| map.into_iter().collect())
+    prop::collection::btree_map(path, prop::option::of(bytes(600)), 0..6)
+        .prop_map(|map| map.into_iter().map(|(path, after)| BranchRow { path, before: None, after }).collect())
 }
 
 fn branches() -> impl Strategy<Value = BranchChanges> {

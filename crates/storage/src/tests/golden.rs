@@ -12,8 +12,8 @@ use crate::{
     *,
 };
 use starling_primitives::{
-    Account, AccountDiff, Address, B256, BlockRef, BranchChanges, Bytes, Header, Nibbles, SlotDiff, StateDiff,
-    StorageBranches, U256, keccak256,
+    Account, AccountDiff, Address, B256, BlockRef, BranchChanges, BranchRow, Bytes, Header, Nibbles, SlotDiff,
+    StateDiff, StorageBranches, U256, keccak256,
 };
 use std::sync::Arc;
 
@@ -36,7 +36,8 @@ fn record() -> BlockRecord {
     let slots = vec![SlotDiff { key: hash(3), before: U256::ZERO, after: U256::from(258) }];
     let address = Address::repeat_byte(9);
     let account = AccountDiff { key: hash(2), address, before: Some(before), after: Some(after), wiped: true, slots };
-    let rows = vec![(Nibbles::from_nibbles([1, 15]), Some(Bytes::from_static(b"row"))), (Nibbles::new(), None)];
+    let row = |path: &[u8], before, after| BranchRow { path: Nibbles::from_nibbles(path), before, after };
+    let rows = vec![row(&[1, 15], None, Some(Bytes::from_static(b"row"))), row(&[], None, None)];
     BlockRecord {
         block: BlockRef::new(7, hash(7)),
         header: Header { number: 7, ..Header::default() },

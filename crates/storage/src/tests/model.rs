@@ -3,10 +3,13 @@
 
 use crate::{BlockRecord, View};
 use starling_primitives::{
-    Account, AccountDiff, Address, B256, BlockRef, BranchChanges, Bytes, EMPTY_ROOT_HASH, Header, Nibbles, SlotDiff,
-    StateDiff, StorageBranches, U256, keccak256,
+    Account, AccountDiff, Address, B256, BlockRef, BranchChanges, BranchRow, Bytes, EMPTY_ROOT_HASH, Header, Nibbles,
+    SlotDiff, StateDiff, StorageBranches, U256, keccak256,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 const ADDRESSES: u64 = 10;
 const SLOTS: u64 = 6;
@@ -146,12 +149,11 @@ fn rows(leaves: impl Iterator<Item = (B256, Vec<u8>)>) -> Rows {
     groups.into_iter().map(|(path, leaves)| (path, digest(leaves.into_iter()))).collect()
 }
 
-fn changed_rows(before: &Rows, after: &Rows) -> Vec<(Nibbles, Option<Bytes>)> {
-    let mut changed: BTreeMap<Nibbles, Option<Bytes>> = BTreeMap::new();
-    changed.extend(before.keys().filter(|path| !after.contains_key(*path)).map(|path| (*path, None)));
-    let new = after.iter().filter(|(path, row)| before.get(*path) != Some(row));
-    changed.extend(new.map(|(path, row)| (*path, Some(row.clone()))));
-    changed.into_iter().collect()
+fn changed_rows(before: &Rows, after: &Rows) -> Vec<BranchRow> {
+    let paths: BTreeSet<&Nibbles> = before.keys().chain(after.keys()).collect();
+    let row =
+        |path: &Nibbles| BranchRow { path: *path, before: before.get(path).cloned(), after: after.get(path).cloned() };
+    paths.into_iter().map(row).filter(|row| row.before != row.after).collect()
 }
 
 /// Random changes to some accounts: new ones, balances, slots, wipes, wipes with re-creation.

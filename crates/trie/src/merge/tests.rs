@@ -46,8 +46,9 @@ impl PlainTrie {
         changes.sort_by_key(|(key, _)| *key);
         let borrowed: Vec<_> = changes.iter().map(|(key, value)| Change { key, value: value.as_ref() }).collect();
         let (found, rows) = merge(self, false, &borrowed).expect("rows in order");
-        for (path, row) in rows {
-            match row {
+        for BranchRow { path, before, after } in rows {
+            assert!(before.is_none() || self.rows.get(&path) == before.as_ref(), "another row before");
+            match after {
                 Some(row) => self.rows.insert(path, row),
                 None => self.rows.remove(&path),
             };
