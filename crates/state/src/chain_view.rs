@@ -136,6 +136,27 @@ impl ChainView {
         Ok(Some(KeptBlock { at, block, rlp: stored.rlp, senders: stored.senders, receipts: stored.receipts }))
     }
 
+    /// RLP of a block's header, as it was hashed.
+    pub fn header_rlp(&self, at: BlockRef) -> Result<Option<Bytes>, ReadError> {
+        self.view.header_rlp(at)
+    }
+
+    /// Hash and header RLP of the canonical block of that number: one look-up.
+    pub fn canonical_header_rlp(&self, number: u64) -> Result<Option<(B256, Bytes)>, ReadError> {
+        self.view.canonical_header_rlp(number)
+    }
+
+    /// RLP of a block, byte for byte as it came; nothing is decoded.
+    pub fn block_rlp(&self, at: BlockRef) -> Result<Option<Bytes>, ReadError> {
+        self.view.block_rlp(at)
+    }
+
+    /// A block's receipts in their stored form ([`Receipt::encode_stored_list`]); nothing is decoded.
+    /// Empty bytes for genesis.
+    pub fn receipts_stored(&self, at: BlockRef) -> Result<Option<Bytes>, ReadError> {
+        self.view.receipts(at)
+    }
+
     /// Total difficulty up to and with a block; none on proof of stake.
     pub fn total_difficulty(&self, at: BlockRef) -> Result<Option<U256>, ReadError> {
         self.view.total_difficulty(at)

@@ -146,6 +146,12 @@ impl BlockFiles {
         Ok(Body { rlp: rlp.into(), senders, receipts: receipts.into(), access_list })
     }
 
+    /// One column of a block, read without the others.
+    pub(crate) fn column(&self, number: u64, place: BlockPlace, column: Column) -> Result<Bytes, ReadError> {
+        let [bytes] = self.columns(number, place, [column])?;
+        Ok(bytes.into())
+    }
+
     /// The keys that a block changed.
     pub(crate) fn changes(&self, number: u64, place: BlockPlace) -> Result<Changes, ReadError> {
         let [changes] = self.columns(number, place, [Column::Changes])?;

@@ -223,6 +223,12 @@ impl Generation {
         Ok(self.get(Table::Headers, &block.number.to_be_bytes(), &decode)?.flatten())
     }
 
+    /// Hash and header RLP of the canonical block of that number.
+    pub(crate) fn header_rlp(&self, number: u64) -> Result<Option<(B256, Bytes)>, ReadError> {
+        let decode = |bytes: &[u8]| decode_header(bytes).map(|(hash, rlp)| (hash, Bytes::copy_from_slice(rlp)));
+        self.get(Table::Headers, &number.to_be_bytes(), &decode)
+    }
+
     pub(crate) fn total_difficulty(&self, hash: &B256) -> Result<Option<U256>, ReadError> {
         self.get(Table::Difficulty, hash.as_slice(), &untrimmed)
     }

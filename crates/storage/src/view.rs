@@ -2,6 +2,7 @@
 
 use crate::{
     StoredBlock,
+    blocks::Column,
     flush::read_body,
     journal::record::Body,
     layers::{HashedKey, Hit, Layer, Span},
@@ -203,6 +204,52 @@ impl View {
         let Some(place) = tables.block_place(block.number)? else { return Ok(None) };
         let body = tables.blocks.body(block.number, place).map_err(|error| tables.expired_or(error))?;
         Ok(Some(stored(block, body)))
+    }
+
+    /// Hash and header RLP of the canonical block of that number, up to the head: one look-up.
+    pub fn canonical_header_rlp(&self, number: u64) -> Result<Option<(B256, Bytes)>, ReadError> {
+        self.check()?;
+        if number > self.head().number {
+            return Ok(None);
+        }
+        match self.chain.layer(number) {
+            Some(layer) => Ok(Some((layer.block.hash, alloy_rlp::encode(&*layer.header).into()))),
+            None => self.chain.snapshot.generation.header_rlp(number),
+        }
+    }
+
+    /// RLP of a kept block's header, as it was hashed.
+    pub fn header_rlp(&self, block: BlockRef) -> Result<Option<Bytes>, ReadError> {
+        self.check()?;
+        if let Some(layer) = self.layer(block) {
+            return Ok(Some(alloy_rlp::encode(&*layer.header).into()));
+        }
+        let kept = self.chain.snapshot.generation.header_rlp(block.number)?;
+        Ok(kept.filter(|(hash, _)| *hash == block.hash).map(|(_, rlp)| rlp))
+    }
+
+    /// RLP of a kept block, the rest of its entry left unread.
+    pub fn block_rlp(&self, block: BlockRef) -> Result<Option<Bytes>, ReadError> {
+        self.column(block, Column::Rlp)
+    }
+
+    /// Receipts of a kept block in their stored form; empty bytes for genesis.
+    pub fn receipts(&self, block: BlockRef) -> Result<Option<Bytes>, ReadError> {
+        self.column(block, Column::Receipts)
+    }
+
+    fn column(&self, block: BlockRef, column: Column) -> Result<Option<Bytes>, ReadError> {
+        self.check()?;
+        if let Some(layer) = self.layer(block) {
+            let body = read_body(layer).map_err(|error| ReadError::Damaged(error.to_string()))?;
+            return Ok(Some(if column == Column::Receipts { body.receipts } else { body.rlp }));
+        }
+        let tables = &self.chain.snapshot.generation;
+        if tables.canonical_hash(block.number)? != Some(block.hash) {
+            return Ok(None);
+        }
+        let Some(place) = tables.block_place(block.number)? else { return Ok(None) };
+        tables.blocks.column(block.number, place, column).map(Some).map_err(|error| tables.expired_or(error))
     }
 
     /// Total difficulty of a kept block, if it has one.

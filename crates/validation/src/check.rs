@@ -48,9 +48,7 @@ pub fn check(
 ) -> Result<CheckedBlock, HeaderError> {
     let header = &block.block.header;
     let (parent_hash, parent) = &ancestry.parent;
-    if header.parent_hash != *parent_hash {
-        return Err(HeaderError::ParentHash { got: header.parent_hash, expected: *parent_hash });
-    }
+    check_parent(header, *parent_hash)?;
     check_merge(spec, header, ancestry.parent_total_difficulty)?;
     check_size(spec, &block)?;
     check_header(spec, header, parent)?;
@@ -60,6 +58,29 @@ pub fn check(
         crate::verify_seal(header)?;
     }
     Ok(CheckedBlock { prepared: block })
+}
+
+/// Checks a header alone against its parent's: all that [`check`] finds without the body. For those who are
+/// offered headers before bodies.
+pub fn check_header_on(
+    spec: &ChainSpec,
+    header: &Header,
+    parent: (B256, &Header),
+    parent_total_difficulty: Option<U256>,
+    options: CheckOptions,
+) -> Result<(), HeaderError> {
+    check_parent(header, parent.0)?;
+    check_merge(spec, header, parent_total_difficulty)?;
+    check_header(spec, header, parent.1)?;
+    if options.seal && !spec.is_proof_of_stake(header) {
+        crate::verify_seal(header)?;
+    }
+    Ok(())
+}
+
+fn check_parent(header: &Header, expected: B256) -> Result<(), HeaderError> {
+    let got = header.parent_hash;
+    if got == expected { Ok(()) } else { Err(HeaderError::ParentHash { got, expected }) }
 }
 
 /// Whether the block is on the right side of the merge: of proof of stake exactly if the parent has reached
