@@ -1,1 +1,14 @@
 //! Nodes and how they are found: records, discv4, DNS lists, the node database.
+//!
+//! Nothing here opens a socket, reads a clock or starts a thread. What decides has one shape: tell it what happened
+//! and when, ask it what to do until it has nothing more, and come back at its next deadline.
+
+mod enode;
+mod libp2p;
+mod node;
+mod record;
+
+pub use enode::{Enode, Host, InvalidEnode};
+pub use libp2p::libp2p_peer_id;
+pub use node::{InvalidNodeUrl, Node, NodeUrl};
+pub use record::{InvalidRecord, RECORD_BYTES_MAX, Record, RecordContent};
