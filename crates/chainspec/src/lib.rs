@@ -1,5 +1,6 @@
 //! Which rules hold when: fork schedules, blob schedules, genesis data, fork ids, built-in networks.
 
+mod bootnodes;
 mod compat;
 mod consensus;
 mod fork;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use starling_chainspec::{ChainSpec, ForkId};
-use starling_discovery::{InvalidRecord, Node, RECORD_BYTES_MAX, Record, RecordContent};
+use starling_discovery::{InvalidRecord, Node, NodeUrl, RECORD_BYTES_MAX, Record, RecordContent};
 use starling_primitives::{NodeKey, PeerId};
 use starling_testkit::fixtures;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
@@ -142,4 +142,19 @@ proptest! {
         let _ = Record::decode(&bytes);
         let _ = text.parse::<Record>();
     }
+}
+
+#[test]
+fn built_in_boot_nodes_and_lists_are_well_formed() {
+    for network in ["mainnet", "sepolia", "hoodi"] {
+        let spec = ChainSpec::named(network).unwrap();
+        assert!(spec.bootnodes().len() >= 5);
+        for text in spec.bootnodes() {
+            let url: NodeUrl = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert!(url.node().unwrap().udp_addr().is_some(), "{text}");
+        }
+        assert!(spec.dns_list().unwrap().contains(network));
+    }
+    let dev = ChainSpec::named("dev").unwrap();
+    assert!(dev.bootnodes().is_empty() && dev.dns_list().is_none());
 }
