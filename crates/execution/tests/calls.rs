@@ -78,7 +78,7 @@ fn reverts_and_halts_in_the_words_that_scripts_know() {
         |program: Bytes, words: &str| match run(chain, &Call { gas: Some(100_000), ..to(TARGET, &[]) }, &code(program))
             .unwrap()
         {
-            CallOutcome { result: CallResult::Halt { reason }, gas_used: 100_000 } => assert_eq!(reason, words),
+            CallOutcome { result: CallResult::Halt { reason }, gas_used: 100_000, .. } => assert_eq!(reason, words),
             other => panic!("{words}: {other:?}"),
         };
     check(bytes!("0xfe"), "invalid opcode: INVALID");

@@ -24,15 +24,19 @@ mod merge;
 mod node;
 mod proof;
 mod row;
+mod sparse;
 mod tries;
 mod update;
 mod verify;
+mod witness;
 
 pub use memory::MemoryTrie;
 pub use proof::{account_proof, storage_proof, storage_proofs};
+pub use sparse::{NodeSet, SPARSE_KEY_BYTES_MAX, SparseError, SparseTrie, hex_prefix};
 use starling_primitives::{Account, B256, BranchChanges, Bytes, Nibbles, ReadError, U256};
 pub use update::{state_root, storage_root, update};
 pub use verify::{FlatRoot, RowCount, VerifyError, check_account_rows, check_storage_rows, root_of_flat};
+pub use witness::{Witness, WitnessError, WitnessState};
 
 /// Branch rows and leaf values of one state. Reads may come from several threads at once.
 pub trait TrieReader: Sync {

@@ -64,7 +64,9 @@ fn check_transactions(spec: &ChainSpec, fork: Fork, block: &PreparedBlock) -> Re
     Ok(())
 }
 
-fn check_transaction(chain_id: u64, fork: Fork, tx: &Transaction) -> Result<(), TransactionRule> {
+/// What of a transaction's rules needs neither state nor its block: that its type exists in the fork, whose
+/// chain it is for, and its blob hashes.
+pub fn check_transaction(chain_id: u64, fork: Fork, tx: &Transaction) -> Result<(), TransactionRule> {
     let since = match tx.tx_type() {
         TxType::Legacy => Fork::Frontier,
         TxType::Eip2930 => Fork::Berlin,

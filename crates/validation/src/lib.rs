@@ -23,6 +23,7 @@ mod ommers;
 mod prepare;
 
 pub use blobs::next_excess_blob_gas;
+pub use body::check_transaction;
 pub use check::{Ancestry, BLOCK_BYTES_MAX, CheckOptions, CheckedBlock, check, check_header_on};
 pub use difficulty::{DifficultyInput, difficulty};
 pub use error::{HeaderError, OmmerRule, TransactionRule};

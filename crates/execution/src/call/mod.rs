@@ -128,6 +128,8 @@ pub struct CallOutcome {
     pub result: CallResult,
     /// Gas used, refunds taken off.
     pub gas_used: u64,
+    /// Most gas that was used at any moment: before refunds.
+    pub gas_peak: u64,
 }
 
 /// Runs a call on the state after `header`'s block.
@@ -148,12 +150,12 @@ pub fn call(
 
 impl From<Ran> for CallOutcome {
     fn from(ran: Ran) -> Self {
-        let Ran { ending, logs, gas_used, .. } = ran;
+        let Ran { ending, logs, gas_used, gas_peak, .. } = ran;
         let result = match ending {
             Ending::Success { output } => CallResult::Success { output, logs },
             Ending::Revert { output } => CallResult::Revert { output },
             Ending::Halt { reason, .. } => CallResult::Halt { reason },
         };
-        Self { result, gas_used }
+        Self { result, gas_used, gas_peak }
     }
 }

@@ -137,7 +137,7 @@ fn blob_base_fee(excess_blob_gas: u64, update_fraction: u64) -> u128 {
     (sum / denominator).saturating_to()
 }
 
-fn spec_id(fork: Fork) -> SpecId {
+pub(super) fn spec_id(fork: Fork) -> SpecId {
     match fork {
         Fork::Frontier => SpecId::FRONTIER,
         Fork::Homestead | Fork::Dao => SpecId::HOMESTEAD,

@@ -20,6 +20,7 @@ mod convert;
 mod crypto;
 mod database;
 mod env;
+mod intrinsic;
 mod machine;
 mod precompiles;
 mod watchdog;
@@ -27,7 +28,9 @@ mod watchdog;
 pub(crate) use access_list::AccessListTracer;
 pub(crate) use block_access_list::AccessRecorder;
 pub(crate) use env::{BlockRules, CallMode, CallTx, authority};
+pub use intrinsic::{IntrinsicGas, intrinsic_gas};
 pub(crate) use machine::{Ending, Machine, Ran, RunError};
+pub use precompiles::{PrecompileRun, run_precompile};
 
 /// Loads the KZG trusted setup (two to three seconds, once a process), so that the first blob or point
 /// evaluation does not wait for it.

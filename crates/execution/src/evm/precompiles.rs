@@ -1,13 +1,41 @@
+use super::{crypto, env::spec_id};
 use alloy_primitives::{
-    Address,
+    Address, Bytes,
     map::{AddressMap, AddressSet},
 };
 use revm::{
     context::{Cfg, ContextTr},
     handler::{EthPrecompiles, PrecompileProvider},
     interpreter::{CallInputs, InterpreterResult},
+    precompile::{PrecompileSpecId, PrecompileStatus},
     primitives::hardfork::SpecId,
 };
+use starling_chainspec::Fork;
+
+/// What running a precompile alone gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrecompileRun {
+    /// Gas that it took.
+    pub gas_used: u64,
+    /// What it returned.
+    pub output: Bytes,
+}
+
+/// Runs a precompile of a fork alone, without a message around it. None if the fork has none at that address;
+/// an error says why it failed, with all gas gone.
+pub fn run_precompile(fork: Fork, address: &Address, input: &[u8], gas: u64) -> Option<Result<PrecompileRun, String>> {
+    crypto::install();
+    let set = revm::precompile::Precompiles::new(PrecompileSpecId::from_spec_id(spec_id(fork)));
+    let precompile = set.get(address)?;
+    Some(match precompile.execute(input, gas, 0) {
+        Ok(output) => match output.status {
+            PrecompileStatus::Success => Ok(PrecompileRun { gas_used: output.gas_used, output: output.bytes }),
+            PrecompileStatus::Revert => Err("reverted".into()),
+            PrecompileStatus::Halt(why) => Err(why.to_string()),
+        },
+        Err(error) => Err(error.to_string()),
+    })
+}
 
 /// The fork's precompiles, some of which a call's overrides may have moved or taken away.
 #[derive(Debug, Clone)]
