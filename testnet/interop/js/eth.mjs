@@ -39,6 +39,8 @@ async function discv4() {
   const neighbors = new Promise((resolve) => table['_server'].events.once('peers', resolve))
   table['_server'].findneighbours(peer, randomBytes(64))
   console.log('discv4: NEIGHBORS with', (await neighbors).length, 'nodes')
+  table.events.removeAllListeners('error')
+  table.events.on('error', () => {}) // packets that were still under way
   table.destroy()
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::suites::set_head;
-use super::{Report, peers};
+use super::{Report, peers, wait_for};
 use crate::Outcome;
 use crate::fixtures::{find, repository};
 use crate::node::{Home, Node};
@@ -12,8 +13,11 @@ use crate::node::{Home, Node};
 /// Where the JavaScript peers live; `npm ci` there installs what they import.
 const SCRIPTS: &str = "testnet/interop/js";
 
-/// What `discv5-cli query` says when it has asked a node.
-const QUERIED: &str = "Query";
+/// What `discv5-cli query` says when it speaks with a node and was told of one.
+const SESSION_AND_NODE: [&str; 2] = ["Sessions historically established, ipv4: 1", "Nodes found: 1"];
+
+/// How long it may take until it says so.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Each of them against one node with 600 blocks.
 pub fn run() -> Outcome {
@@ -43,12 +47,26 @@ fn script(name: &str, arguments: &[&str]) -> Outcome<String> {
     run_to_end(Command::new("node").arg(folder.join(name)).args(arguments))
 }
 
+/// discv5-cli asks until it is ended; what counts is that a session was made and that its search found somebody.
 fn query(enr: &str) -> Outcome<String> {
-    let mut command = Command::new(peers::program("discv5-cli")?);
+    let log = tempfile::NamedTempFile::new().map_err(|error| format!("a log: {error}"))?;
     let port = super::geth::free_ports()?[0].to_string();
-    command.args(["server", "--listen-address", "127.0.0.1", "--listen-port", &port, "--enr", enr, "query"]);
-    let said = run_to_end(&mut command)?;
-    if said.contains(QUERIED) { Ok(said) } else { Err(said) }
+    let mut command = Command::new(peers::program("discv5-cli")?);
+    command.args(["server", "--listen-addresses", "127.0.0.1", "--listen-port", &port]);
+    command.args(["--enr-addresses", "127.0.0.1", "--enr-v4-port", &port, "--break-time", "1", "--stats", "1"]);
+    command.args(["--enr", enr, "query"]).stdin(Stdio::null()).stderr(Stdio::null());
+    command.stdout(log.reopen().map_err(|error| format!("a log: {error}"))?);
+    let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
+    let said = || std::fs::read_to_string(log.path()).unwrap_or_default();
+    let found = wait_for("a session and a node found", QUERY_TIMEOUT, || {
+        let said = said();
+        Ok(SESSION_AND_NODE.iter().all(|words| said.contains(words)))
+    });
+    let _ = child.kill();
+    let _ = child.wait();
+    found
+        .map(|took| format!("a session and a node found after {:.1} s", took.as_secs_f64()))
+        .map_err(|error| format!("{error}\n{}", said()))
 }
 
 /// Runs a program; all it printed, on one line each, if it was content.
