@@ -1,0 +1,91 @@
+use super::raw::{self, Items, Kind};
+use super::{BLOCKS_MAX, EthError, EthVersion, TRANSACTIONS_MAX, ids};
+use alloy_primitives::Bytes;
+use alloy_rlp::{Decodable, Encodable, Header};
+
+/// An answer: RLP items in the order they were asked for, as they came or as they shall go. What the answerer does
+/// not have is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// Headers.
+    BlockHeaders(Vec<Bytes>),
+    /// Bodies: lists of transactions, ommers and, since Shanghai, withdrawals.
+    BlockBodies(Vec<Bytes>),
+    /// Transactions in the network's form: a list in the oldest type, a string with the envelope since.
+    PooledTransactions(Vec<Bytes>),
+    /// Receipts.
+    Receipts(Receipts),
+}
+
+/// Receipts of blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipts {
+    /// The last list does not reach the end of its block. Never before eth/70, which cannot say it.
+    pub last_block_incomplete: bool,
+    /// The receipts of each block: a list in the form of the version ([`decode_receipts`](super::decode_receipts)).
+    pub lists: Vec<Bytes>,
+}
+
+impl Response {
+    /// The message id.
+    pub fn message_id(&self) -> u8 {
+        match self {
+            Self::BlockHeaders(_) => ids::BLOCK_HEADERS,
+            Self::BlockBodies(_) => ids::BLOCK_BODIES,
+            Self::PooledTransactions(_) => ids::POOLED_TRANSACTIONS,
+            Self::Receipts(_) => ids::RECEIPTS,
+        }
+    }
+
+    /// The items, of whatever kind.
+    pub fn items(&self) -> &[Bytes] {
+        match self {
+            Self::BlockHeaders(items) | Self::BlockBodies(items) | Self::PooledTransactions(items) => items,
+            Self::Receipts(receipts) => &receipts.lists,
+        }
+    }
+
+    pub(super) fn encode(&self, id: u64, version: EthVersion, out: &mut Vec<u8>) {
+        let incomplete = match self {
+            Self::Receipts(receipts) if version >= EthVersion::V70 => Some(receipts.last_block_incomplete),
+            _ => None,
+        };
+        let items = self.items();
+        let payload_length = id.length() + incomplete.map_or(0, |flag| flag.length()) + raw::items_length(items);
+        out.reserve(payload_length + 9);
+        Header { list: true, payload_length }.encode(out);
+        id.encode(out);
+        if let Some(flag) = incomplete {
+            flag.encode(out);
+        }
+        raw::encode_items(items, out);
+    }
+
+    /// Reads what follows the request id, for one of the four response messages.
+    pub(super) fn decode(
+        version: EthVersion,
+        message_id: u8,
+        message: &Bytes,
+        buf: &mut &[u8],
+    ) -> Result<Self, EthError> {
+        let rlp = |error| EthError::Rlp { id: message_id, error };
+        let (kind, max, what) = match message_id {
+            ids::BLOCK_HEADERS => (Kind::List, BLOCKS_MAX, "headers"),
+            ids::BLOCK_BODIES => (Kind::List, BLOCKS_MAX, "bodies"),
+            ids::POOLED_TRANSACTIONS => (Kind::Envelope, TRANSACTIONS_MAX, "transactions"),
+            _ => (Kind::List, BLOCKS_MAX, "receipt lists"),
+        };
+        let paginated = message_id == ids::RECEIPTS && version >= EthVersion::V70;
+        let last_block_incomplete = if paginated { bool::decode(buf).map_err(rlp)? } else { false };
+        let items = match raw::items(message, buf, kind, max).map_err(rlp)? {
+            Items::All(items) => items,
+            Items::TooMany => return Err(EthError::TooMany { what, max }),
+        };
+        Ok(match message_id {
+            ids::BLOCK_HEADERS => Self::BlockHeaders(items),
+            ids::BLOCK_BODIES => Self::BlockBodies(items),
+            ids::POOLED_TRANSACTIONS => Self::PooledTransactions(items),
+            _ => Self::Receipts(Receipts { last_block_incomplete, lists: items }),
+        })
+    }
+}
