@@ -1,5 +1,5 @@
 use crate::{
-    ChainCore, ChainError,
+    ChainCore, ChainError, InvalidReason,
     core::{Head, place_of},
     times::Watch,
 };
@@ -17,8 +17,8 @@ pub enum SetHeadOutcome {
     Invalid {
         /// The nearest valid ancestor, if known; the zero hash stands for one from before the merge.
         latest_valid: Option<B256>,
-        /// The rule it breaks.
-        why: String,
+        /// The rule it, or the ancestor, breaks.
+        why: InvalidReason,
     },
     /// Safe or finalized are unknown, or not ancestors of the head.
     Inconsistent(String),

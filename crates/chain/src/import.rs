@@ -1,6 +1,6 @@
-use crate::{ChainCore, ChainError, core::header_of, invalid::Verdict, times::Watch};
+use crate::{ChainCore, ChainError, InvalidReason, core::header_of, invalid::Verdict, times::Watch};
 use alloy_rlp::Decodable;
-use starling_execution::{BlockError, ExecutedBlock};
+use starling_execution::{BlockError, ExecutedBlock, LookAhead};
 use starling_primitives::{
     B256, Block, BlockRef, BranchChanges, EMPTY_OMMER_ROOT_HASH, Header, ReadError, Receipt, StateDiff, U256,
 };
@@ -28,14 +28,14 @@ pub enum ImportOutcome {
     Invalid {
         /// The nearest valid ancestor, if known; the zero hash stands for one from before the merge.
         latest_valid: Option<B256>,
-        /// The rule it breaks.
-        why: String,
+        /// The rule it, or the ancestor, breaks.
+        why: InvalidReason,
     },
 }
 
 /// Why a block did not become a kept one.
 enum Refusal {
-    Invalid(String),
+    Invalid(InvalidReason),
     Failed(ChainError),
 }
 
@@ -111,7 +111,7 @@ impl ChainCore {
         Some(ImportOutcome::Invalid { latest_valid: verdict.latest_valid, why: verdict.why })
     }
 
-    fn refuse(&mut self, block: Arc<PreparedBlock>, parent: &Header, why: String) -> ImportOutcome {
+    fn refuse(&mut self, block: Arc<PreparedBlock>, parent: &Header, why: InvalidReason) -> ImportOutcome {
         tracing::warn!(number = block.at().number, hash = %block.hash, %why, "block refused");
         metrics::counter!("chain_blocks_refused_total").increment(1);
         // Engine API: a parent from before the merge is named by the zero hash.
@@ -133,8 +133,9 @@ impl ChainCore {
         let mut watch = Watch::start();
         let ancestry = ancestry(&view, parent, parent_header, &block)?;
         let options = CheckOptions { seal: self.config.check_seal };
+        let prepared = block.clone();
         let checked = starling_validation::check(&self.spec, block, &ancestry, options)
-            .map_err(|error| Refusal::Invalid(error.to_string()))?;
+            .map_err(|error| Refusal::Invalid(error.into()))?;
         let total_difficulty = total_difficulty(&ancestry, &checked);
         watch.lap(&mut self.times.check);
 
@@ -146,19 +147,20 @@ impl ChainCore {
             Err(TrieError::Read(error)) => Err(error),
             Err(TrieError::Damaged(what)) => Err(ReadError::Damaged(what)),
         };
-        let executed = starling_execution::execute(&self.spec, checked, &values, &mut root_between);
+        let ahead = LookAhead::new(self.spec.clone(), prepared, state.clone());
+        let executed = starling_execution::execute(&self.spec, checked, &values, Some(ahead), &mut root_between);
         let mut executed = executed.map_err(|error| match error {
             BlockError::Read(error) => Refusal::Failed(error.into()),
             BlockError::Internal(what) => Refusal::Failed(ChainError::Internal(what)),
-            rule => Refusal::Invalid(rule.to_string()),
+            rule => Refusal::Invalid(rule.into()),
         })?;
 
         watch.lap(&mut self.times.execute);
 
         let TrieUpdate { root, branches } = starling_trie::update(&rows, &mut executed.diff)?;
-        let expected = executed.block.block.header.state_root;
-        if root != expected {
-            return Err(Refusal::Invalid(format!("state root {expected}, running the block gave {root}")));
+        let header = executed.block.block.header.state_root;
+        if root != header {
+            return Err(Refusal::Invalid(InvalidReason::StateRoot { header, computed: root }));
         }
         watch.lap(&mut self.times.root);
 

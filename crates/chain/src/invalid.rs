@@ -1,5 +1,6 @@
 use alloy_primitives::{B256, map::B256Map};
-use starling_validation::PreparedBlock;
+use starling_execution::BlockError;
+use starling_validation::{HeaderError, PreparedBlock};
 use std::{collections::VecDeque, sync::Arc};
 
 /// How many invalid hashes are remembered. Past it the oldest is forgotten: its block would be executed
@@ -8,13 +9,32 @@ const INVALID_HASHES_MAX: usize = 1024;
 /// How many invalid blocks are kept whole for people to look at.
 const BAD_BLOCKS_MAX: usize = 16;
 
+/// The rule that a block breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReason {
+    /// One that is checked without running the block.
+    #[error(transparent)]
+    Check(#[from] HeaderError),
+    /// It does not run, or not to what its header says.
+    #[error(transparent)]
+    Execute(#[from] BlockError),
+    /// It runs to another state.
+    #[error("state root {header}, running the block gave {computed}")]
+    StateRoot {
+        /// In the header.
+        header: B256,
+        /// By running the block.
+        computed: B256,
+    },
+}
+
 /// An invalid block, whole.
 #[derive(Debug, Clone)]
 pub struct BadBlock {
     /// The block.
     pub block: Arc<PreparedBlock>,
     /// The rule it breaks.
-    pub why: String,
+    pub why: InvalidReason,
 }
 
 /// Why a hash is known to be invalid.
@@ -22,7 +42,7 @@ pub struct BadBlock {
 pub(crate) struct Verdict {
     /// The nearest valid ancestor.
     pub(crate) latest_valid: Option<B256>,
-    pub(crate) why: String,
+    pub(crate) why: InvalidReason,
 }
 
 /// Blocks found invalid, and their descendants as they come.

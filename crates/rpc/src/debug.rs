@@ -78,7 +78,7 @@ fn bad_block(BadBlock { block: bad, why }: BadBlock) -> BadBlockJson {
         hash: bad.hash,
         block: BlockJson::new(&bad.block, bad.hash, bad.rlp.len(), transactions),
         rlp: bad.rlp.clone(),
-        reason: why,
+        reason: why.to_string(),
     }
 }
 

@@ -39,7 +39,8 @@ pub fn genesis_record(spec: &ChainSpec) -> Result<BlockRecord, TrieError> {
     })
 }
 
-fn diff_from_nothing(state: &MemoryState) -> StateDiff {
+/// What makes a state out of nothing; its storage roots are still to be computed.
+pub fn diff_from_nothing(state: &MemoryState) -> StateDiff {
     let mut diff = StateDiff::default();
     for (address, (account, storage)) in &state.accounts {
         let mut slots: Vec<_> = storage

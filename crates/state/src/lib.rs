@@ -14,6 +14,6 @@ mod head_cache;
 mod state_view;
 
 pub use chain_view::{BlockId, ChainView, KeptBlock};
-pub use genesis::genesis_record;
+pub use genesis::{diff_from_nothing, genesis_record};
 pub use head_cache::{CachedRows, CachedState, HeadCache};
 pub use state_view::StateView;

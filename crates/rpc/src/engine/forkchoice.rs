@@ -44,7 +44,9 @@ pub(super) async fn updated(context: &RpcContext, params: &Params<'_>) -> Answer
             .because("this node does not build payloads yet; the fork choice has been applied")),
         SetHeadOutcome::Done => Ok(PayloadStatus::valid(head).into()),
         SetHeadOutcome::UnknownHead => Ok(PayloadStatus::syncing().into()),
-        SetHeadOutcome::Invalid { latest_valid, why } => Ok(PayloadStatus::invalid(latest_valid, why).into()),
+        SetHeadOutcome::Invalid { latest_valid, why } => {
+            Ok(PayloadStatus::invalid(latest_valid, why.to_string()).into())
+        }
         SetHeadOutcome::Inconsistent(why) => Err(EngineErrorKind::InvalidForkchoiceState.because(why)),
         SetHeadOutcome::TooDeep { depth, limit } => {
             let why = format!("reorg depth {depth} exceeds limit {limit} (--engine.maxreorgdepth)");

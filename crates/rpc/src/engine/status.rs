@@ -50,7 +50,7 @@ impl PayloadStatus {
                 Self { status: Status::Accepted, latest_valid_hash: None, validation_error: None }
             }
             ImportOutcome::UnknownParent => Self::syncing(),
-            ImportOutcome::Invalid { latest_valid, why } => Self::invalid(latest_valid, why),
+            ImportOutcome::Invalid { latest_valid, why } => Self::invalid(latest_valid, why.to_string()),
         }
     }
 }
@@ -58,6 +58,7 @@ impl PayloadStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use starling_validation::HeaderError;
 
     fn check(outcome: ImportOutcome, expect: &str) {
         let json = serde_json::to_string(&PayloadStatus::of_import(outcome, B256::ZERO)).unwrap();
@@ -73,8 +74,8 @@ mod tests {
         check(ImportOutcome::Accepted, r#"{"status":"ACCEPTED","latestValidHash":null,"validationError":null}"#);
         check(ImportOutcome::UnknownParent, r#"{"status":"SYNCING","latestValidHash":null,"validationError":null}"#);
         check(
-            ImportOutcome::Invalid { latest_valid: None, why: "gas used".into() },
-            r#"{"status":"INVALID","latestValidHash":null,"validationError":"gas used"}"#,
+            ImportOutcome::Invalid { latest_valid: None, why: HeaderError::WithdrawalsMissing.into() },
+            r#"{"status":"INVALID","latestValidHash":null,"validationError":"the body has no list of withdrawals"}"#,
         );
     }
 }
