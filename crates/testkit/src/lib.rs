@@ -11,13 +11,17 @@
 //! | [`engine`] | every payload is judged right, and so is every payload with one thing wrong |
 //! | [`crash`] | a process killed at any moment loses nothing and starts again |
 //! | [`interop`] | real peers find, serve and follow it, and it them |
+//! | [`fuzz`] | parsers hold against what strangers send |
 //! | [`bench`] | how fast it is, beside geth |
 
 pub mod bench;
 pub mod chains;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod crash;
 pub mod engine;
 pub mod fixtures;
+pub mod fuzz;
 pub mod http;
 pub mod interop;
 pub mod memory;
