@@ -7,9 +7,10 @@
 //! ```
 //!
 //! `evm/` alone names the library. Everything else speaks of blocks, receipts and diffs. Nothing here computes
-//! a state root, opens a file or spawns a thread.
+//! a state root, opens a file or spawns a thread; a block full of precompiles may use the current rayon pool (`ahead.rs`).
 
 mod access_list;
+mod ahead;
 mod block;
 mod call;
 mod dao;
@@ -21,6 +22,7 @@ mod rewards;
 mod secp256r1;
 mod system;
 
+pub use ahead::LookAhead;
 pub use block::{Computed, ExecutedBlock, IntermediateRoot, execute, execute_transaction, execute_unchecked};
 pub use call::{
     AccessList, AccountOverride, BlockOverride, Call, CallLimits, CallOutcome, CallResult, Overrides, call,

@@ -6,7 +6,7 @@ use super::{
     database::{DbError, OverlayDb},
     env::{BlockRules, CallTx, call_env, transaction_env},
     precompiles::Precompiles,
-    watchdog::{self, Watchdog},
+    watchdog::{self, End, Watchdog},
 };
 use crate::{error::TxError, overlay::Overlay};
 use alloy_primitives::{Address, Bytes, Log};
@@ -142,7 +142,12 @@ impl<'a, INSP> Machine<'a, INSP> {
 
     /// Ends whatever runs at this moment.
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
-        self.evm.ctx.chain.deadline = Some(deadline);
+        self.set_end(End::At(deadline));
+    }
+
+    /// Ends whatever runs when this is so.
+    pub(crate) fn set_end(&mut self, end: End) {
+        self.evm.ctx.chain.end = end;
         self.evm.instruction.insert_instruction(opcode::JUMPDEST, Instruction::new(watchdog::jumpdest), 1);
     }
 

@@ -22,6 +22,7 @@ mod database;
 mod env;
 mod intrinsic;
 mod machine;
+mod precompile_results;
 mod precompiles;
 mod watchdog;
 
@@ -30,7 +31,9 @@ pub(crate) use block_access_list::AccessRecorder;
 pub(crate) use env::{BlockRules, CallMode, CallTx, authority};
 pub use intrinsic::{IntrinsicGas, intrinsic_gas};
 pub(crate) use machine::{Ending, Machine, Ran, RunError};
+pub(crate) use precompile_results::PrecompileResults;
 pub use precompiles::{PrecompileRun, run_precompile};
+pub(crate) use watchdog::End;
 
 /// Loads the KZG trusted setup (two to three seconds, once a process), so that the first blob or point
 /// evaluation does not wait for it.

@@ -1,16 +1,21 @@
-use super::{crypto, env::spec_id};
+use super::{
+    crypto,
+    env::spec_id,
+    precompile_results::{DEAR_GAS_MIN, PrecompileResults},
+};
 use alloy_primitives::{
     Address, Bytes,
     map::{AddressMap, AddressSet},
 };
 use revm::{
     context::{Cfg, ContextTr},
-    handler::{EthPrecompiles, PrecompileProvider},
-    interpreter::{CallInputs, InterpreterResult},
-    precompile::{PrecompileSpecId, PrecompileStatus},
+    handler::{EthPrecompiles, PrecompileProvider, precompile_output_to_interpreter_result},
+    interpreter::{CallInputs, InstructionResult, InterpreterResult},
+    precompile::{PrecompileOutput, PrecompileSpecId, PrecompileStatus},
     primitives::hardfork::SpecId,
 };
 use starling_chainspec::Fork;
+use std::sync::Arc;
 
 /// What running a precompile alone gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +48,20 @@ pub(crate) struct Precompiles {
     inner: EthPrecompiles,
     /// None until the first change: then, by address, where the precompile behind it lies in the fork's set.
     changed: Option<Changed>,
+    results: Results,
+    /// Gas that dear precompiles took, or would have taken, so far.
+    dear_gas: u64,
+}
+
+/// What becomes of the results of dear precompiles.
+#[derive(Debug, Clone, Default)]
+enum Results {
+    #[default]
+    Unused,
+    /// They are computed ahead by somebody else.
+    Looked(Arc<PrecompileResults>),
+    /// They are computed ahead for somebody else.
+    Kept(Arc<PrecompileResults>),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -53,7 +72,7 @@ struct Changed {
 
 impl Precompiles {
     pub(super) fn new(spec: SpecId) -> Self {
-        Self { inner: EthPrecompiles::new(spec), changed: None }
+        Self { inner: EthPrecompiles::new(spec), changed: None, results: Results::Unused, dear_gas: 0 }
     }
 
     pub(crate) fn contains(&self, address: &Address) -> bool {
@@ -65,6 +84,21 @@ impl Precompiles {
             Some(changed) => &changed.addresses,
             None => self.inner.warm_addresses(),
         }
+    }
+
+    /// From here on takes results that are there already.
+    pub(crate) fn look_up(&mut self, results: Arc<PrecompileResults>) {
+        self.results = Results::Looked(results);
+    }
+
+    /// From here on keeps results for somebody else.
+    pub(crate) fn keep(&mut self, results: Arc<PrecompileResults>) {
+        self.results = Results::Kept(results);
+    }
+
+    /// Gas that dear precompiles took so far.
+    pub(crate) fn dear_gas(&self) -> u64 {
+        self.dear_gas
     }
 
     /// Takes a precompile away, or moves it to another address.
@@ -83,6 +117,38 @@ impl Precompiles {
     }
 }
 
+impl Precompiles {
+    fn run_unchanged<CTX: ContextTr>(
+        &mut self,
+        context: &mut CTX,
+        inputs: &CallInputs,
+    ) -> Result<Option<InterpreterResult>, String> {
+        if let Results::Looked(results) = &self.results
+            && self.inner.contains(&inputs.bytecode_address)
+            && let Some(found) =
+                results.get(&inputs.bytecode_address, &inputs.input.as_bytes(context), inputs.gas_limit)
+        {
+            self.dear_gas = self.dear_gas.saturating_add(found.gas_used);
+            let output = PrecompileOutput::new(found.gas_used, found.output, inputs.reservoir);
+            return Ok(Some(precompile_output_to_interpreter_result(output, inputs.gas_limit)));
+        }
+        let result = self.inner.run(context, inputs)?;
+        if let Some(result) = &result
+            && result.result == InstructionResult::Return
+        {
+            let gas_used = inputs.gas_limit.saturating_sub(result.gas.remaining());
+            if gas_used >= DEAR_GAS_MIN {
+                self.dear_gas = self.dear_gas.saturating_add(gas_used);
+                if let Results::Kept(results) = &self.results {
+                    let run = PrecompileRun { gas_used, output: result.output.clone() };
+                    results.put(inputs.bytecode_address, &inputs.input.as_bytes(context), run);
+                }
+            }
+        }
+        Ok(result)
+    }
+}
+
 impl<CTX: ContextTr> PrecompileProvider<CTX> for Precompiles {
     type Output = InterpreterResult;
 
@@ -91,7 +157,7 @@ impl<CTX: ContextTr> PrecompileProvider<CTX> for Precompiles {
     }
 
     fn run(&mut self, context: &mut CTX, inputs: &CallInputs) -> Result<Option<InterpreterResult>, String> {
-        let Some(changed) = &self.changed else { return self.inner.run(context, inputs) };
+        let Some(changed) = &self.changed else { return self.run_unchanged(context, inputs) };
         match changed.origin.get(&inputs.bytecode_address) {
             None => Ok(None),
             Some(origin) => {
