@@ -89,6 +89,11 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    /// Bytes not read yet.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.at >= self.bytes.len()
     }

@@ -23,15 +23,17 @@ use crate::{
         frame::RecordKind,
         record::{encode_block, encode_head, put_block_ref},
     },
-    layers::{Extent, Layer, Place, Span},
+    layers::{Branches, Layer, Place, Span},
+    rows::whole_branches,
     schema::Meta,
     sync::Syncer,
     tables::{Store, TableError},
     tree::Snapshot,
+    view::{READ_DEADLINE, View},
 };
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use starling_primitives::{B256, BlockRef, Bytes, ReadError};
+use starling_primitives::{B256, BlockRef, BranchRow, Bytes, ReadError};
 use std::{
     sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, Instant},
@@ -178,21 +180,20 @@ impl Engine {
         if !snapshot.knows(&parent) {
             return Err(WriteError::UnknownParent(parent));
         }
+        debug_assert!(rows_are_changes_of(&snapshot, record), "branch rows of {} on another state", record.block);
         let result = writer.journal.append(RecordKind::Block, |out| encode_block(out, record));
-        let (written, (rows, body)) = result.map_err(|error| self.append_error(error))?;
-        let extent = |range: &std::ops::Range<usize>| Extent {
-            file: written.file.clone(),
-            at: written.at + range.start as u64,
-            length: range.len(),
-        };
+        let (written, parts) = result.map_err(|error| self.append_error(error))?;
+        let rows = &written.bytes[parts.rows.clone()];
+        let branches = Branches::Whole(whole_branches(&record.branches).into());
         let place = Place {
             lsn: written.lsn,
             record_size_bytes: written.bytes.len() as u64,
-            rows: extent(&rows),
-            body: extent(&body),
+            file: written.file.clone(),
+            at: written.at,
+            parts,
         };
         let (header, total_difficulty) = (record.header.clone(), record.total_difficulty);
-        let layer = Layer::new(record.block, header, total_difficulty, &written.bytes[rows], place);
+        let layer = Layer::new(record.block, header, total_difficulty, rows, branches, place);
         let span = Span::of_layer(layer).map_err(|error| self.poison(&error.to_string()))?;
         let (lsn, file) = (written.lsn, written.file);
         writer.journal.shrink();
@@ -425,10 +426,24 @@ impl Engine {
     }
 }
 
+/// Whether the rows that a block's branch rows are changes of are those of the block before: where they are not, the
+/// journal could not be read back.
+fn rows_are_changes_of(snapshot: &Arc<Snapshot>, record: &BlockRecord) -> bool {
+    let Ok(view) = View::new(snapshot.clone(), record.header.parent_hash, READ_DEADLINE) else { return false };
+    let same = |row: &BranchRow, read: Result<Option<Bytes>, ReadError>| match (&row.before, read) {
+        (Some(before), Ok(stored)) => stored.as_ref() == Some(before),
+        _ => true,
+    };
+    let storages = record.branches.storages.iter();
+    let mut storage_rows = storages.flat_map(|storage| storage.rows.iter().map(|row| (&storage.account, row)));
+    record.branches.accounts.iter().all(|row| same(row, view.account_branch(&row.path)))
+        && storage_rows.all(|(account, row)| same(row, view.storage_branch(account, &row.path)))
+}
+
 /// Adds the merged spans that a new block asks for, shortest first.
 pub(crate) fn merged(mut snapshot: Snapshot, hash: &B256) -> Snapshot {
-    while let Some(span) = snapshot.wants_merge(hash).and_then(|parts| Span::merge(&parts)) {
-        snapshot = snapshot.with_merged(span);
+    while let Some(parts) = snapshot.wants_merge(hash) {
+        snapshot = snapshot.with_merged(Span::merge(&parts));
     }
     snapshot
 }

@@ -10,16 +10,17 @@
 use crate::{
     HeadRecord,
     blocks::{BlockFiles, Changes},
+    branches::BranchRows,
     failpoint,
     generation::AccountWithId,
     journal::record::{Body, decode_body},
     layers::Layer,
     rows::{AccountRow, Sections},
     schema::{
-        KEY_META, Meta, Table, account_history_key, account_row, account_value, dead_storage_key, storage_branch_key,
-        storage_history_key, storage_key, transaction_value,
+        KEY_META, Meta, Table, account_history_key, account_row, account_value, dead_storage_key, storage_history_key,
+        storage_key, transaction_value,
     },
-    tables::{Batch, Rows, Store, TableError, delete_range, get_with},
+    tables::{Batch, Rows, Store, TableError, get_with},
 };
 use alloy_primitives::map::{B256Map, B256Set};
 use alloy_rlp::Encodable;
@@ -59,7 +60,7 @@ impl Flush<'_> {
         let mut writer = self.blocks.writer(self.meta.blocks_end);
         for (layer, sections) in self.layers.iter().zip(&sections) {
             self.check_stop()?;
-            let changes = state.add_block(layer.block.number, sections)?;
+            let changes = state.add_block(layer, sections, &*batch)?;
             let place = writer.append(layer.block.number, &read_body(layer)?, &changes)?;
             write_block(&mut *batch, layer)?;
             let places = sections.tx_hashes.iter().zip(0..);
@@ -129,7 +130,8 @@ fn write_difficulty(batch: &mut dyn Batch, layer: &Layer) -> Result<(), TableErr
     }
 }
 
-type BranchRows<'a> = BTreeMap<&'a [u8], Option<&'a [u8]>>;
+/// An account as the tables have it after a flush.
+pub(crate) type Placed = (B256, Option<AccountWithId>);
 
 /// State rows of a run of blocks, coalesced.
 #[derive(Default)]
@@ -147,8 +149,7 @@ struct StateRows<'a> {
     storage_history: Vec<([u8; 48], U256)>,
     dead: Vec<(u64, u64)>,
     codes: BTreeMap<B256, &'a [u8]>,
-    account_branches: BranchRows<'a>,
-    storage_branches: B256Map<BranchRows<'a>>,
+    branches: BranchRows<'a>,
 }
 
 impl<'a> StateRows<'a> {
@@ -169,7 +170,14 @@ impl<'a> StateRows<'a> {
         Ok(rows)
     }
 
-    fn add_block(&mut self, number: u64, block: &Sections<'a>) -> Result<Changes, TableError> {
+    /// Adds a block's rows; `tables` are as before the flush.
+    fn add_block<R: Rows + ?Sized>(
+        &mut self,
+        layer: &Layer,
+        block: &Sections<'a>,
+        tables: &R,
+    ) -> Result<Changes, TableError> {
+        let number = layer.block.number;
         let mut changes = Changes::default();
         for (row, slots) in &block.accounts {
             self.add_account(number, row, slots);
@@ -180,10 +188,12 @@ impl<'a> StateRows<'a> {
         }
         changes.storage_id_next = self.storage_id_next;
         self.codes.extend(block.codes.iter().copied());
-        self.account_branches.extend(block.account_branches.iter().copied());
-        for (account, rows) in &block.storage_branches {
-            self.storage_branches.entry(*account).or_default().extend(rows.iter().copied());
-        }
+        // a wiped storage's rows in the tables are those of another id
+        let id_before = |account: &B256| {
+            let id = self.accounts.get(account).copied().flatten().map_or(0, |(_, id)| id);
+            self.ids_before.get(account).copied().filter(|before| *before == id)
+        };
+        self.branches.add(&layer.with_branches()?, block, tables, &id_before)?;
         Ok(changes)
     }
 
@@ -194,7 +204,7 @@ impl<'a> StateRows<'a> {
         let mut id = id_before;
         if row.wiped && id != 0 {
             self.dead.push((number, id));
-            self.storage_branches.remove(&row.key);
+            self.branches.wipe(&row.key);
             id = 0;
         }
         if id == 0 && row.after.is_some() && !slots.is_empty() {
@@ -228,13 +238,12 @@ impl<'a> StateRows<'a> {
         let check = || if stop.load(Ordering::Relaxed) { Err(TableError::Stopped) } else { Ok(()) };
         let mut accounts: Vec<(B256, Option<AccountWithId>)> = self.accounts.into_iter().collect();
         accounts.sort_unstable_by_key(|(key, _)| *key);
-        write_storage_branches(batch, &accounts, &self.ids_before, &self.storage_branches)?;
+        self.branches.write(batch, &accounts, &self.ids_before)?;
         check()?;
         write_accounts(batch, &accounts, &self.addresses)?;
         drop((accounts, self.addresses));
         write_slots(batch, self.slots)?;
         check()?;
-        batch.write(Table::AccountBranches, &mut self.account_branches.into_iter())?;
         batch.write(Table::Codes, &mut self.codes.iter().map(|(hash, code)| (hash.as_slice(), Some(*code))))?;
         check()?;
         let mut history = self.account_history;
@@ -285,32 +294,4 @@ fn write_storage_history(batch: &mut dyn Batch, mut history: Vec<([u8; 48], U256
         batch.write(Table::StorageHistory, &mut rows)?;
     }
     Ok(())
-}
-
-/// Branch rows are kept for the frontier only: those of a dead id go at once.
-fn write_storage_branches(
-    batch: &mut dyn Batch,
-    accounts: &[(B256, Option<AccountWithId>)],
-    ids_before: &B256Map<u64>,
-    branches: &B256Map<BranchRows<'_>>,
-) -> Result<(), TableError> {
-    let mut by_id: Vec<(u64, &BranchRows<'_>)> = Vec::new();
-    for (key, account) in accounts {
-        let id = account.map_or(0, |(_, id)| id);
-        if let Some(before) = ids_before.get(key).filter(|before| **before != id) {
-            delete_range(batch, Table::StorageBranches, &before.to_be_bytes(), &(before + 1).to_be_bytes())?;
-        }
-        let Some(rows) = branches.get(key) else { continue };
-        if id != 0 {
-            by_id.push((id, rows));
-        } else if rows.values().any(Option::is_some) {
-            return Err(TableError::Damaged(format!("account {key} has storage branches and no storage")));
-        }
-    }
-    by_id.sort_unstable_by_key(|(id, _)| *id);
-    let keys: Vec<(Vec<u8>, Option<&[u8]>)> = by_id
-        .iter()
-        .flat_map(|(id, rows)| rows.iter().map(|(path, row)| (storage_branch_key(*id, path), *row)))
-        .collect();
-    batch.write(Table::StorageBranches, &mut keys.iter().map(|(key, row)| (key.as_slice(), *row)))
 }

@@ -1,32 +1,29 @@
 //! Layers: what each block above the frontier changed, and indexes over runs of them.
 //!
-//! A [`Layer`] is one block's rows as the journal holds them, never changed. A [`Span`] is a hash index over one
-//! layer or over a run of 4, 16, 64, 256 consecutive ones; it names rows by place and holds none itself, so a
-//! merged span costs some 16 bytes a distinct key. A lookup asks the spans of its chain, newest first.
+//! A [`Layer`] is one block's rows, never changed. A [`Span`] is an index over one layer or over a run of 4, 16, 64,
+//! 256 consecutive ones; it names rows by place and holds none itself: 17 bytes a row. A lookup asks the spans of its
+//! chain, newest first.
 //!
 //! `wiped` stops the walk: a row of an account's storage that is older than the account's last wipe is gone.
+//!
+//! Branch rows are whole in the layers of blocks that came since the start. Of layers replayed or left in the journal
+//! only [`crate::patch`]es are at hand: a reader goes on to the layer below until it has a whole row to put them on.
 
 use crate::{
     codec::{Malformed, Reader},
     disk::{DiskFile, read_vec},
-    rows::{self, AccountRow, Found, KINDS, Key, Kind, ROW_HEAD_SIZE_BYTES_MAX},
+    index::{self, Entry, Index},
+    journal::record::BlockParts,
+    patch,
+    rows::{self, AccountRow, Key, Kind, ROW_HEAD_SIZE_BYTES_MAX},
 };
-use alloy_primitives::map::{B256Map, DefaultHashBuilder};
-use hashbrown::HashTable;
 use starling_primitives::{Account, B256, BlockRef, Bytes, Header, ReadError, U256};
-use std::{
-    borrow::Cow,
-    hash::{BuildHasher, Hasher},
-    ops::Range,
-    sync::{Arc, LazyLock},
-};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
-/// One seed for all spans, so that merging keeps hashes; random, so that nobody can aim at buckets.
-static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
 /// What a layer takes besides its rows: header, places, the tree's entry.
 const LAYER_OVERHEAD_BYTES: usize = 1024;
-/// What an index entry takes: itself and a control byte, at the table's usual load.
-const ENTRY_SIZE_BYTES: usize = size_of::<Entry>() + 1;
+/// What a branch row takes besides its bytes: handle, counter, and the allocator's rounding.
+const BRANCH_OVERHEAD_BYTES: usize = 80;
 
 /// Some bytes of a journal file.
 #[derive(Debug, Clone)]
@@ -47,7 +44,41 @@ impl Extent {
     }
 }
 
-/// What one block changed. Rows are [`rows`]; the block's body stays in the journal.
+/// Some bytes of a layer: in memory or read from a file.
+fn bytes_at<'a>(
+    held: Option<&'a [u8]>,
+    stored: &Extent,
+    start: usize,
+    length: usize,
+) -> Result<Cow<'a, [u8]>, ReadError> {
+    let start = start.min(stored.length);
+    let range = start..start.saturating_add(length).min(stored.length);
+    match held {
+        Some(held) => Ok(Cow::Borrowed(&held[range])),
+        None => stored.read(range).map(Cow::Owned),
+    }
+}
+
+/// A layer's branch rows, by ordinal.
+#[derive(Debug, Clone)]
+pub(crate) enum Branches {
+    /// Whole.
+    Whole(Arc<[Bytes]>),
+    /// As the journal holds them.
+    Patches(Arc<[u8]>),
+    /// Left in the journal.
+    Stored,
+}
+
+/// A branch row of a layer.
+#[derive(Debug)]
+pub(crate) enum BranchBytes {
+    Whole(Bytes),
+    /// What to make of the row in the layer below.
+    Patch(Vec<u8>),
+}
+
+/// What one block changed. The block's body stays in the journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Layer {
     pub(crate) block: BlockRef,
@@ -59,17 +90,21 @@ pub(crate) struct Layer {
     pub(crate) body: Extent,
     /// Accounts and slots that it changed.
     pub(crate) changed_keys: usize,
-    /// Rows in memory; none once they are read back from the journal instead.
+    /// [`rows`] in memory; none once they are read back from the journal instead.
     held: Option<Arc<[u8]>>,
-    stored: Extent,
+    branches: Branches,
+    stored_rows: Extent,
+    stored_patches: Extent,
 }
 
 /// Where a layer's record lies.
 pub(crate) struct Place {
     pub(crate) lsn: u64,
     pub(crate) record_size_bytes: u64,
-    pub(crate) rows: Extent,
-    pub(crate) body: Extent,
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where the bytes start that `parts` are parts of.
+    pub(crate) at: u64,
+    pub(crate) parts: BlockParts,
 }
 
 impl Layer {
@@ -78,18 +113,26 @@ impl Layer {
         header: Header,
         total_difficulty: Option<U256>,
         rows: &[u8],
+        branches: Branches,
         place: Place,
     ) -> Self {
+        let extent = |range: &Range<usize>| Extent {
+            file: place.file.clone(),
+            at: place.at + range.start as u64,
+            length: range.len(),
+        };
         Self {
             block,
             header: Arc::new(header),
             total_difficulty,
             lsn: place.lsn,
             record_size_bytes: place.record_size_bytes,
-            body: place.body,
+            body: extent(&place.parts.body),
             changed_keys: 0,
             held: Some(rows.into()),
-            stored: place.rows,
+            branches,
+            stored_rows: extent(&place.parts.rows),
+            stored_patches: extent(&place.parts.patches),
         }
     }
 
@@ -99,7 +142,12 @@ impl Layer {
 
     /// Bytes of memory that the layer holds, indexes apart.
     pub(crate) fn memory_bytes(&self) -> usize {
-        LAYER_OVERHEAD_BYTES + self.held.as_ref().map_or(0, |held| held.len())
+        let branches = match &self.branches {
+            Branches::Whole(rows) => rows.iter().map(|row| row.len() + BRANCH_OVERHEAD_BYTES).sum(),
+            Branches::Patches(patches) => patches.len(),
+            Branches::Stored => 0,
+        };
+        LAYER_OVERHEAD_BYTES + self.held.as_ref().map_or(0, |held| held.len()) + branches
     }
 
     /// Whether its rows are in memory.
@@ -109,25 +157,46 @@ impl Layer {
 
     /// The same layer, its rows left in the journal.
     pub(crate) fn spilled(&self) -> Self {
-        Self { held: None, ..self.clone() }
+        Self { held: None, branches: Branches::Stored, ..self.clone() }
+    }
+
+    /// The same layer with its branch rows in memory, in one of their forms.
+    pub(crate) fn with_branches(&self) -> Result<Self, ReadError> {
+        let branches = match &self.branches {
+            Branches::Stored => Branches::Patches(self.stored_patches.read_all()?.into()),
+            held => held.clone(),
+        };
+        Ok(Self { branches, ..self.clone() })
     }
 
     /// All its rows.
     pub(crate) fn rows(&self) -> Result<Arc<[u8]>, ReadError> {
         match &self.held {
             Some(held) => Ok(held.clone()),
-            None => Ok(self.stored.read_all()?.into()),
+            None => Ok(self.stored_rows.read_all()?.into()),
         }
+    }
+
+    /// A branch row by its ordinal.
+    pub(crate) fn branch(&self, ordinal: u32) -> Result<BranchBytes, ReadError> {
+        let patches = match &self.branches {
+            Branches::Whole(rows) => {
+                let row = rows.get(ordinal as usize).ok_or_else(|| self.damaged(Malformed("ordinal")))?;
+                return Ok(BranchBytes::Whole(row.clone()));
+            }
+            Branches::Patches(patches) => Some(&patches[..]),
+            Branches::Stored => None,
+        };
+        let patch = rows::read_patch(ordinal, |start, length| bytes_at(patches, &self.stored_patches, start, length))?;
+        Ok(match patch::whole(&patch) {
+            Some(row) => BranchBytes::Whole(Bytes::copy_from_slice(row)),
+            None => BranchBytes::Patch(patch.into_owned()),
+        })
     }
 
     /// At most `length` bytes of its rows.
     fn rows_at(&self, at: u32, length: usize) -> Result<Cow<'_, [u8]>, ReadError> {
-        let start = (at as usize).min(self.stored.length);
-        let range = start..start.saturating_add(length).min(self.stored.length);
-        match &self.held {
-            Some(held) => Ok(Cow::Borrowed(&held[range])),
-            None => self.stored.read(range).map(Cow::Owned),
-        }
+        bytes_at(self.held.as_deref(), &self.stored_rows, at as usize, length)
     }
 
     fn is_row(&self, entry: &Entry, key: &Key<'_>) -> Result<bool, ReadError> {
@@ -143,23 +212,10 @@ impl Layer {
         }
         Ok(*self.rows_at(entry.row, key.row.len())? == *key.row)
     }
-}
 
-/// A row's place: which of the span's layers, and where in it the row and its group start.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// The key's hash, so that merging touches the rows of equal keys only.
-    hash: u32,
-    layer: u32,
-    row: u32,
-    group: u32,
-}
-
-#[derive(Debug, Default)]
-struct Index {
-    tables: [HashTable<Entry>; KINDS],
-    /// The newest layer that wiped an account's storage.
-    wipes: B256Map<u32>,
+    fn damaged(&self, error: Malformed) -> ReadError {
+        ReadError::Damaged(format!("layer of block {}: {error}", self.block))
+    }
 }
 
 /// An index over consecutive layers.
@@ -174,20 +230,8 @@ pub(crate) struct Span {
 pub(crate) struct Hit<'a> {
     layer: &'a Layer,
     /// Its layer's place in the span.
-    pub(crate) position: u32,
+    pub(crate) position: u16,
     row: u32,
-}
-
-fn hash(key: &Key<'_>) -> u32 {
-    let mut hasher = HASHER.build_hasher();
-    hasher.write(key.group);
-    hasher.write(key.row);
-    hasher.finish() as u32
-}
-
-/// A hash as the tables want it: bits of it at both ends.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A key with its hash: computed once, asked of every span.
@@ -200,7 +244,7 @@ pub(crate) struct HashedKey<'a> {
 impl<'a> HashedKey<'a> {
     pub(crate) fn new(kind: Kind, group: &'a [u8], row: &'a [u8]) -> Self {
         let key = Key { kind, group, row };
-        Self { key, hash: hash(&key) }
+        Self { key, hash: index::hash(&key) }
     }
 }
 
@@ -208,33 +252,16 @@ impl Span {
     /// The index over one block's rows; fills in how many keys the block changed.
     pub(crate) fn of_layer(mut layer: Layer) -> Result<Self, Malformed> {
         let rows = layer.held.clone().ok_or(Malformed("layer"))?;
-        let mut counts = [0; KINDS];
-        rows::scan(&rows, &mut |found| counts[found.key.kind as usize] += 1)?;
-        let mut index = Index { tables: counts.map(HashTable::with_capacity), wipes: B256Map::default() };
-        rows::scan(&rows, &mut |found| index.add(0, &found))?;
-        layer.changed_keys = counts[Kind::Account as usize] + counts[Kind::Slot as usize];
+        let (index, changed_keys) = Index::of_rows(&rows)?;
+        layer.changed_keys = changed_keys;
         Ok(Self { layers: vec![Arc::new(layer)], index: Arc::new(index) })
     }
 
-    /// One index over several consecutive spans, given oldest first; none if the rows of a layer are not held.
-    pub(crate) fn merge(spans: &[Arc<Self>]) -> Option<Self> {
+    /// One index over several consecutive spans, given oldest first.
+    pub(crate) fn merge(spans: &[Arc<Self>]) -> Self {
         let layers: Vec<Arc<Layer>> = spans.iter().flat_map(|span| span.layers.iter().cloned()).collect();
-        let rows: Vec<&[u8]> = layers.iter().map(|layer| layer.held.as_deref()).collect::<Option<_>>()?;
-        let mut index = Index::default();
-        for (kind, table) in KIND_LIST.into_iter().zip(&mut index.tables) {
-            // runs share most of their keys: half is a good guess, and growing is only time
-            let keys: usize = spans.iter().map(|span| span.index.tables[kind as usize].len()).sum();
-            table.reserve(keys / 2, |entry| spread(entry.hash));
-        }
-        let mut first = layers.len();
-        for span in spans.iter().rev() {
-            first -= span.layers.len();
-            index.add_older(&span.index, first as u32, &rows);
-        }
-        for table in &mut index.tables {
-            table.shrink_to_fit(|entry| spread(entry.hash));
-        }
-        Some(Self { layers, index: Arc::new(index) })
+        let parts: Vec<(&Index, usize)> = spans.iter().map(|span| (&*span.index, span.layers.len())).collect();
+        Self { layers, index: Arc::new(Index::merge(&parts)) }
     }
 
     /// The layers, oldest first.
@@ -257,95 +284,36 @@ impl Span {
 
     /// Bytes of memory that the index holds.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let entries: usize = self.index.tables.iter().map(HashTable::capacity).sum();
-        entries * ENTRY_SIZE_BYTES * 8 / 7 + self.index.wipes.capacity() * 40 + self.layers.len() * 8
+        self.index.memory_bytes() + self.layers.len() * 8
     }
 
     /// The newest row of a key.
     pub(crate) fn find(&self, key: &HashedKey<'_>) -> Result<Option<Hit<'_>>, ReadError> {
-        let table = &self.index.tables[key.key.kind as usize];
-        let mut failed = None;
-        let found = table.find(spread(key.hash), |entry| {
-            entry.hash == key.hash
-                && match self.layers[entry.layer as usize].is_row(entry, &key.key) {
-                    Ok(same) => same,
-                    Err(error) => {
-                        failed = Some(error);
-                        false
-                    }
-                }
-        });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(found.map(|entry| self.hit(entry))),
+        for entry in self.index.with_hash(key.hash) {
+            let layer = &self.layers[usize::from(entry.layer)];
+            if entry.kind == key.key.kind && layer.is_row(entry, &key.key)? {
+                return Ok(Some(Hit { layer, position: entry.layer, row: entry.row }));
+            }
         }
-    }
-
-    fn hit(&self, entry: &Entry) -> Hit<'_> {
-        Hit { layer: &self.layers[entry.layer as usize], position: entry.layer, row: entry.row }
+        Ok(None)
     }
 
     /// The place of the newest layer that wiped an account's storage.
-    pub(crate) fn wiped(&self, account: &B256) -> Option<u32> {
-        if self.index.wipes.is_empty() { None } else { self.index.wipes.get(account).copied() }
+    pub(crate) fn wiped(&self, account: &B256) -> Option<u16> {
+        self.index.wiped(account)
     }
-}
-
-impl Index {
-    fn add(&mut self, layer: u32, found: &Found<'_>) {
-        // within a layer each key stands once
-        let entry = Entry { hash: hash(&found.key), layer, row: found.row, group: found.group };
-        let table = &mut self.tables[found.key.kind as usize];
-        table.insert_unique(spread(entry.hash), entry, |entry| spread(entry.hash));
-        if found.wiped {
-            self.wipes.insert(B256::from_slice(found.key.row), layer);
-        }
-    }
-
-    /// Adds the entries of an older span whose first layer is the merged span's `first`.
-    fn add_older(&mut self, older: &Self, first: u32, rows: &[&[u8]]) {
-        for kind in KIND_LIST {
-            let table = &mut self.tables[kind as usize];
-            for entry in &older.tables[kind as usize] {
-                let entry = Entry { layer: entry.layer + first, ..*entry };
-                let same =
-                    |other: &Entry| other.hash == entry.hash && key_at(rows, kind, other) == key_at(rows, kind, &entry);
-                if table.find(spread(entry.hash), same).is_none() {
-                    table.insert_unique(spread(entry.hash), entry, |entry| spread(entry.hash));
-                }
-            }
-        }
-        for (account, layer) in &older.wipes {
-            self.wipes.entry(*account).or_insert(layer + first);
-        }
-    }
-}
-
-const KIND_LIST: [Kind; KINDS] =
-    [Kind::Transaction, Kind::Account, Kind::Slot, Kind::Code, Kind::AccountBranch, Kind::StorageBranch];
-
-/// The key of an indexed row. The rows were scanned when they were indexed, so nothing is out of bounds.
-fn key_at<'a>(rows: &[&'a [u8]], kind: Kind, entry: &Entry) -> Key<'a> {
-    let rows = rows[entry.layer as usize];
-    let cut = |at: usize, length: usize| rows.get(at..at + length).unwrap_or_default();
-    let (row, group) = (entry.row as usize, entry.group as usize);
-    match kind {
-        Kind::Transaction | Kind::Account | Kind::Code => Key { kind, group: &[], row: cut(row, 32) },
-        Kind::Slot => Key { kind, group: cut(group, 32), row: cut(row, 32) },
-        Kind::AccountBranch => Key { kind, group: &[], row: cut(row + 1, path_length(rows, row)) },
-        Kind::StorageBranch => Key { kind, group: cut(group, 32), row: cut(row + 1, path_length(rows, row)) },
-    }
-}
-
-fn path_length(rows: &[u8], at: usize) -> usize {
-    rows.get(at).copied().unwrap_or_default().into()
 }
 
 impl Hit<'_> {
+    /// The block below the one whose layer this is.
+    pub(crate) fn parent(&self) -> B256 {
+        self.layer.parent()
+    }
+
     /// The account row.
     pub(crate) fn account(&self) -> Result<AccountRow, ReadError> {
         let bytes = self.layer.rows_at(self.row, ROW_HEAD_SIZE_BYTES_MAX)?;
-        rows::account(&mut Reader::new(&bytes)).map_err(|error| self.damaged(error))
+        rows::account(&mut Reader::new(&bytes)).map_err(|error| self.layer.damaged(error))
     }
 
     /// The account after the block.
@@ -356,37 +324,31 @@ impl Hit<'_> {
     /// The slot's value after the block.
     pub(crate) fn slot_after(&self) -> Result<U256, ReadError> {
         let bytes = self.layer.rows_at(self.row, ROW_HEAD_SIZE_BYTES_MAX)?;
-        rows::slot_after(&bytes).map_err(|error| self.damaged(error))
+        rows::slot_after(&bytes).map_err(|error| self.layer.damaged(error))
     }
 
     /// The branch row, none if the branch is gone.
-    pub(crate) fn branch(&self) -> Result<Option<Bytes>, ReadError> {
+    pub(crate) fn branch(&self) -> Result<Option<BranchBytes>, ReadError> {
         let head = self.layer.rows_at(self.row, ROW_HEAD_SIZE_BYTES_MAX)?;
-        let reader = &mut Reader::new(&head);
-        let (_, length) = rows::branch_head(reader).map_err(|error| self.damaged(error))?;
-        let Some(length) = length else { return Ok(None) };
-        self.bytes_at(reader.offset(), length).map(Some)
+        let (_, ordinal) = rows::branch(&mut Reader::new(&head)).map_err(|error| self.layer.damaged(error))?;
+        ordinal.map(|ordinal| self.layer.branch(ordinal)).transpose()
     }
 
     /// The code.
     pub(crate) fn code(&self) -> Result<Bytes, ReadError> {
         let head = self.layer.rows_at(self.row, 36)?;
-        let length = Reader::new_at(&head, 32).u32().map_err(|error| self.damaged(error))?;
-        self.bytes_at(36, length as usize)
+        let length = Reader::new_at(&head, 32).u32().map_err(|error| self.layer.damaged(error))? as usize;
+        let bytes = self.layer.rows_at(self.row.saturating_add(36), length)?;
+        if bytes.len() == length {
+            Ok(Bytes::from(bytes.into_owned()))
+        } else {
+            Err(self.layer.damaged(Malformed("code")))
+        }
     }
 
     /// Where the transaction stands: block number and index.
     pub(crate) fn transaction(&self) -> (u64, u32) {
         // a layer's rows begin with the count and the hashes in order
         (self.layer.block.number, (self.row - 4) / 32)
-    }
-
-    fn bytes_at(&self, skip: usize, length: usize) -> Result<Bytes, ReadError> {
-        let bytes = self.layer.rows_at(self.row.saturating_add(skip as u32), length)?;
-        if bytes.len() == length { Ok(Bytes::from(bytes.into_owned())) } else { Err(self.damaged(Malformed("row"))) }
-    }
-
-    fn damaged(&self, error: Malformed) -> ReadError {
-        ReadError::Damaged(format!("layer of block {}: {error}", self.layer.block))
     }
 }

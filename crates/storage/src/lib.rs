@@ -14,6 +14,7 @@
 //! [`Database::sync`] returned from survives a power cut.
 
 mod blocks;
+mod branches;
 mod codec;
 mod config;
 mod database;
@@ -22,10 +23,12 @@ mod engine;
 mod failpoint;
 mod flush;
 mod generation;
+mod index;
 mod journal;
 mod layers;
 mod maintenance;
 mod mdbx;
+mod patch;
 mod pressure;
 mod prune;
 mod record;

@@ -17,7 +17,8 @@ use crate::{
         record::{block_ref, decode_block, decode_head, encode_block},
         replay::{self, Replayed},
     },
-    layers::{Extent, Layer, Place, Span},
+    layers::{Branches, Layer, Place, Span},
+    rows::whole_branches,
     schema::{FORMAT_VERSION, FileOffset, KEY_CONFIG, KEY_FORMAT, KEY_META, Meta, Table, version_error},
     tables::{Store, TableError, get_vec},
     tree::Snapshot,
@@ -113,18 +114,18 @@ fn clear(disk: &dyn Disk) -> io::Result<()> {
 /// Genesis as a layer whose bytes lie in a buffer instead of in the journal.
 fn genesis_layer(genesis: &GenesisRecord) -> Result<Arc<Layer>, io::Error> {
     let mut bytes = Vec::new();
-    let (rows, body) = encode_block(&mut bytes, &genesis.block);
+    let parts = encode_block(&mut bytes, &genesis.block);
     if u32::try_from(bytes.len()).is_err() {
         return Err(io::Error::other("a genesis of more than 4 GiB"));
     }
     let memory = crate::disk::simulated::SimulatedDisk::default();
     let file = memory.open("genesis", true)?;
     file.write_at(&bytes, 0)?;
-    let extent =
-        |range: &std::ops::Range<usize>| Extent { file: file.clone(), at: range.start as u64, length: range.len() };
-    let place = Place { lsn: 0, record_size_bytes: 0, rows: extent(&rows), body: extent(&body) };
     let record = &genesis.block;
-    Ok(Arc::new(Layer::new(record.block, record.header.clone(), record.total_difficulty, &bytes[rows], place)))
+    let branches = Branches::Whole(whole_branches(&record.branches).into());
+    let rows = &bytes[parts.rows.clone()];
+    let place = Place { lsn: 0, record_size_bytes: 0, file, at: 0, parts };
+    Ok(Arc::new(Layer::new(record.block, record.header.clone(), record.total_difficulty, rows, branches, place)))
 }
 
 /// Opens tables and journal.
@@ -177,19 +178,16 @@ impl Replay {
         if known || !self.snapshot.knows(&payload.header.parent_hash) {
             return Ok(());
         }
-        let extent = |range: &std::ops::Range<usize>| Extent {
-            file: record.file.clone(),
-            at: record.payload_at + range.start as u64,
-            length: range.len(),
-        };
+        let rows = &record.payload[payload.parts.rows.clone()];
+        let branches = Branches::Patches(record.payload[payload.parts.patches.clone()].into());
         let place = Place {
             lsn: record.lsn,
             record_size_bytes: (journal::frame::RECORD_HEADER_SIZE_BYTES + record.payload.len()) as u64,
-            rows: extent(&payload.rows),
-            body: extent(&payload.body),
+            file: record.file.clone(),
+            at: record.payload_at,
+            parts: payload.parts,
         };
-        let rows = &record.payload[payload.rows];
-        let layer = Layer::new(payload.block, payload.header, payload.total_difficulty, rows, place);
+        let layer = Layer::new(payload.block, payload.header, payload.total_difficulty, rows, branches, place);
         self.snapshot = merged(self.snapshot.with(Span::of_layer(layer)?), &payload.block.hash);
         Ok(())
     }

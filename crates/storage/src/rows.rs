@@ -5,18 +5,27 @@
 //! u32 n  accounts             key 32 · address 20 · flags 1 · [before] · [after] · u32 n · slots
 //!            slots            key 32 · before · after
 //! u32 n  codes                hash 32 · u32 length · bytes
-//! u32 n  account branches     path length 1 · path, a byte a nibble · u32 length or GONE · bytes
-//! u32 n  storage branches     account 32 · u32 n · rows as above
+//! u32 n  account branches     path length 1 · path, a byte a nibble · u32 ordinal or GONE
+//! u32 n  storage branches     account 32 · u32 n · as above
 //! ```
 //!
-//! All lists are sorted by key, since [`StateDiff`] and [`BranchChanges`] are.
+//! All lists are sorted by key, since [`StateDiff`] and [`BranchChanges`] are. The bytes of branch rows stand apart:
+//! in the journal as [`crate::patch`]es, in memory whole. A row's ordinal is its place among those that are not gone.
+//!
+//! ```text
+//! patches  (n + 1) × u32, where each patch starts and the last one ends · patches
+//! ```
 
-use crate::codec::{Malformed, Reader, put_account, put_amount, put_bytes};
-use starling_primitives::{
-    Account, AccountDiff, Address, B256, BranchChanges, BranchRow, Bytes, Nibbles, SlotDiff, StateDiff, U256,
+use crate::{
+    codec::{Malformed, Reader, put_account, put_amount, put_bytes},
+    patch,
 };
+use starling_primitives::{
+    Account, AccountDiff, Address, B256, BranchChanges, BranchRow, Bytes, Nibbles, ReadError, SlotDiff, StateDiff, U256,
+};
+use std::ops::Range;
 
-/// Stands for a length where a branch row is gone.
+/// Stands for an ordinal where a branch row is gone.
 const GONE: u32 = u32::MAX;
 const HAD_BEFORE: u8 = 1;
 const HAS_AFTER: u8 = 2;
@@ -24,7 +33,7 @@ const WIPED: u8 = 4;
 /// Most bytes that one account, slot or the head of a branch row take up; reads from a file ask for as many.
 pub(crate) const ROW_HEAD_SIZE_BYTES_MAX: usize = 320;
 
-/// What a row is about; indexes the tables of [`crate::layers`].
+/// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Transaction,
@@ -34,9 +43,6 @@ pub(crate) enum Kind {
     AccountBranch,
     StorageBranch,
 }
-
-/// How many kinds of rows there are.
-pub(crate) const KINDS: usize = 6;
 
 /// A row's key. `group` is the account's key for slots and storage branches, else empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,12 +111,59 @@ pub(crate) fn encode(out: &mut Vec<u8>, tx_hashes: &[B256], diff: &StateDiff, br
         out.extend_from_slice(hash.as_slice());
         put_bytes(out, code);
     }
-    put_branches(out, &branches.accounts);
+    let mut ordinals = 0..GONE;
+    put_branches(out, &branches.accounts, &mut ordinals);
     put_count(out, branches.storages.len());
     for storage in &branches.storages {
         out.extend_from_slice(storage.account.as_slice());
-        put_branches(out, &storage.rows);
+        put_branches(out, &storage.rows, &mut ordinals);
     }
+}
+
+/// A block's branch rows that are not gone, in the order of their ordinals: before and after.
+fn kept_branches(branches: &BranchChanges) -> impl Iterator<Item = (Option<&Bytes>, &Bytes)> {
+    let storages = branches.storages.iter().flat_map(|storage| &storage.rows);
+    let rows = branches.accounts.iter().chain(storages);
+    rows.filter_map(|row| Some((row.before.as_ref(), row.after.as_ref()?)))
+}
+
+/// A block's branch rows as a layer holds them, by ordinal.
+pub(crate) fn whole_branches(branches: &BranchChanges) -> Vec<Bytes> {
+    kept_branches(branches).map(|(_, row)| row.clone()).collect()
+}
+
+/// Appends a block's branch rows as the journal holds them.
+pub(crate) fn encode_patches(out: &mut Vec<u8>, branches: &BranchChanges) {
+    let start = out.len();
+    let mut place = start;
+    let mut note_place = |out: &mut Vec<u8>| {
+        let at = (out.len() - start) as u32;
+        out[place..place + 4].copy_from_slice(&at.to_le_bytes());
+        place += 4;
+    };
+    out.resize(start + 4 * (kept_branches(branches).count() + 1), 0);
+    for (before, row) in kept_branches(branches) {
+        note_place(out);
+        patch::encode(out, before.map(|before| &before[..]), row);
+    }
+    note_place(out);
+}
+
+/// Reads one of a block's patches; `read` gives the bytes in a range of what [`encode_patches`] wrote.
+pub(crate) fn read_patch<T: AsRef<[u8]>>(
+    ordinal: u32,
+    read: impl Fn(usize, usize) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    let places = read(4 * ordinal as usize, 8)?;
+    let (start, length) = place(places.as_ref()).map_err(|error| ReadError::Damaged(error.to_string()))?;
+    read(start, length)
+}
+
+/// Start and length from two neighbouring places.
+fn place(bytes: &[u8]) -> Result<(usize, usize), Malformed> {
+    let reader = &mut Reader::new(bytes);
+    let (start, end) = (reader.u32()?, reader.u32()?);
+    Ok((start as usize, end.checked_sub(start).ok_or(Malformed("places of branch rows"))? as usize))
 }
 
 fn put_count(out: &mut Vec<u8>, count: usize) {
@@ -137,13 +190,13 @@ fn encode_account(out: &mut Vec<u8>, account: &AccountDiff) {
     }
 }
 
-fn put_branches(out: &mut Vec<u8>, rows: &[BranchRow]) {
+fn put_branches(out: &mut Vec<u8>, rows: &[BranchRow], ordinals: &mut Range<u32>) {
     put_count(out, rows.len());
     for row in rows {
         out.push(row.path.len() as u8);
         out.extend_from_slice(PathBytes::new(&row.path).as_slice());
         match &row.after {
-            Some(bytes) => put_bytes(out, bytes),
+            Some(_) => out.extend_from_slice(&ordinals.next().unwrap_or(GONE).to_le_bytes()),
             None => out.extend_from_slice(&GONE.to_le_bytes()),
         }
     }
@@ -165,17 +218,12 @@ pub(crate) fn slot(reader: &mut Reader<'_>) -> Result<SlotDiff, Malformed> {
     Ok(SlotDiff { key: reader.hash()?, before: reader.amount()?, after: reader.amount()? })
 }
 
-/// Reads a branch row up to its bytes: path, and their length or none if it is gone.
-pub(crate) fn branch_head<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], Option<usize>), Malformed> {
+/// Reads a branch row: its path, and its ordinal or none if it is gone.
+pub(crate) fn branch<'a>(reader: &mut Reader<'a>) -> Result<StoredBranch<'a>, Malformed> {
     let length = reader.u8()?;
     let path = reader.take(length.into())?;
-    let length = reader.u32()?;
-    Ok((path, (length != GONE).then_some(length as usize)))
-}
-
-fn branch<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
-    let (path, length) = branch_head(reader)?;
-    Ok((path, length.map(|length| reader.take(length)).transpose()?))
+    let ordinal = reader.u32()?;
+    Ok((path, (ordinal != GONE).then_some(ordinal)))
 }
 
 /// Walks over all rows.
@@ -223,8 +271,8 @@ pub(crate) fn scan<'a>(bytes: &'a [u8], visit: &mut dyn FnMut(Found<'a>)) -> Res
     if reader.is_empty() { Ok(()) } else { Err(Malformed("layer rows")) }
 }
 
-/// A branch row as stored: its path, and its bytes or none if it is gone.
-pub(crate) type StoredBranch<'a> = (&'a [u8], Option<&'a [u8]>);
+/// A branch row as stored: its path, and its ordinal or none if it is gone.
+pub(crate) type StoredBranch<'a> = (&'a [u8], Option<u32>);
 
 /// The rows of a layer taken apart, borrowed where they are large: what a flush walks over.
 #[derive(Debug, Default)]
@@ -274,27 +322,6 @@ impl<'a> Sections<'a> {
         });
         let codes = self.codes.iter().map(|(hash, code)| (*hash, Bytes::copy_from_slice(code)));
         StateDiff { accounts: accounts.collect(), codes: codes.collect() }
-    }
-
-    /// The branch rows as the floors above know them.
-    #[cfg(test)]
-    pub(crate) fn to_branches(&self) -> BranchChanges {
-        let rows = |rows: &[(&[u8], Option<&[u8]>)]| {
-            rows.iter()
-                .map(|(path, row)| BranchRow {
-                    path: Nibbles::from_nibbles(path),
-                    before: None,
-                    after: row.map(Bytes::copy_from_slice),
-                })
-                .collect()
-        };
-        let storages = self.storage_branches.iter();
-        BranchChanges {
-            accounts: rows(&self.account_branches),
-            storages: storages
-                .map(|(account, list)| starling_primitives::StorageBranches { account: *account, rows: rows(list) })
-                .collect(),
-        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
 use starling_primitives::{Account, Address, B256, BlockRef};
 
 /// Version of everything on disk: tables, journal, block files.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// A table of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

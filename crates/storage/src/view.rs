@@ -5,7 +5,8 @@ use crate::{
     blocks::Column,
     flush::read_body,
     journal::record::Body,
-    layers::{HashedKey, Hit, Layer, Span},
+    layers::{BranchBytes, HashedKey, Hit, Layer, Span},
+    patch,
     rows::{Kind, PathBytes, Sections},
     tree::Snapshot,
 };
@@ -98,7 +99,7 @@ impl View {
     /// An account by keccak(address).
     pub fn account(&self, account: &B256) -> Result<Option<Account>, ReadError> {
         self.check()?;
-        match self.find(Kind::Account, &[], account.as_slice())? {
+        match find_in(&self.spans, &HashedKey::new(Kind::Account, &[], account.as_slice()))? {
             Some(hit) => hit.account_after(),
             None => {
                 let row = self.chain.snapshot.generation.account_at(account, self.tables_block())?;
@@ -110,7 +111,7 @@ impl View {
     /// A slot by keccak(address) and keccak(slot).
     pub fn slot(&self, account: &B256, slot: &B256) -> Result<U256, ReadError> {
         self.check()?;
-        match self.find_stored(Kind::Slot, account, slot.as_slice())? {
+        match find_stored(&self.spans, account, &HashedKey::new(Kind::Slot, account.as_slice(), slot.as_slice()))? {
             Found::Hit(hit) => hit.slot_after(),
             Found::Wiped => Ok(U256::ZERO),
             Found::Below => self.chain.snapshot.generation.slot_at(account, slot, self.tables_block()),
@@ -120,7 +121,7 @@ impl View {
     /// Code by hash.
     pub fn code(&self, hash: &B256) -> Result<Option<Bytes>, ReadError> {
         self.check()?;
-        match find_in(&self.chain.spans, Kind::Code, &[], hash.as_slice())? {
+        match find_in(&self.chain.spans, &HashedKey::new(Kind::Code, &[], hash.as_slice()))? {
             Some(hit) => hit.code().map(Some),
             None => self.chain.snapshot.generation.code(hash),
         }
@@ -129,7 +130,7 @@ impl View {
     /// The address whose keccak is known.
     pub fn address(&self, account: &B256) -> Result<Option<Address>, ReadError> {
         self.check()?;
-        match find_in(&self.chain.spans, Kind::Account, &[], account.as_slice())? {
+        match find_in(&self.chain.spans, &HashedKey::new(Kind::Account, &[], account.as_slice()))? {
             Some(hit) => Ok(Some(hit.account()?.address)),
             None => self.chain.snapshot.generation.address(account),
         }
@@ -139,21 +140,51 @@ impl View {
     pub fn account_branch(&self, path: &Nibbles) -> Result<Option<Bytes>, ReadError> {
         self.check_branches()?;
         let path = PathBytes::new(path);
-        match self.find(Kind::AccountBranch, &[], path.as_slice())? {
-            Some(hit) => hit.branch(),
-            None => self.chain.snapshot.generation.account_branch(path.as_slice()),
-        }
+        let key = HashedKey::new(Kind::AccountBranch, &[], path.as_slice());
+        self.branch(None, &key, &|| self.chain.snapshot.generation.account_branch(path.as_slice()))
     }
 
     /// A row of a storage trie. Kept for blocks from the frontier up.
     pub fn storage_branch(&self, account: &B256, path: &Nibbles) -> Result<Option<Bytes>, ReadError> {
         self.check_branches()?;
         let path = PathBytes::new(path);
-        match self.find_stored(Kind::StorageBranch, account, path.as_slice())? {
-            Found::Hit(hit) => hit.branch(),
-            Found::Wiped => Ok(None),
-            Found::Below => self.chain.snapshot.generation.storage_branch(account, path.as_slice()),
-        }
+        let key = HashedKey::new(Kind::StorageBranch, account.as_slice(), path.as_slice());
+        self.branch(Some(account), &key, &|| self.chain.snapshot.generation.storage_branch(account, path.as_slice()))
+    }
+
+    /// A branch row, of an account's storage trie or of the account trie: the newest one that stands somewhere
+    /// whole, with the later patches put on it. `below` asks the tables.
+    fn branch(
+        &self,
+        account: Option<&B256>,
+        key: &HashedKey<'_>,
+        below: &dyn Fn() -> Result<Option<Bytes>, ReadError>,
+    ) -> Result<Option<Bytes>, ReadError> {
+        let (mut patches, mut spans) = (Vec::new(), self.spans.clone());
+        let base = loop {
+            let found = match account {
+                Some(account) => find_stored(&spans, account, key)?,
+                None => find_in(&spans, key)?.map_or(Found::Below, Found::Hit),
+            };
+            let parent = match found {
+                Found::Below => break below()?,
+                Found::Wiped => break None,
+                Found::Hit(hit) => match hit.branch()? {
+                    None => break None,
+                    Some(BranchBytes::Whole(row)) => break Some(row),
+                    Some(BranchBytes::Patch(patch)) => {
+                        patches.push(patch);
+                        hit.parent()
+                    }
+                },
+            };
+            spans = self.chain.snapshot.spans(&parent).ok_or_else(|| unknown(parent))?.into();
+        };
+        patches.iter().rev().try_fold(base, |base, patch| {
+            let base = base.ok_or_else(|| ReadError::Damaged("a change of a branch row that is not there".into()))?;
+            let row = patch::apply(patch, &base).map_err(|error| ReadError::Damaged(error.to_string()))?;
+            Ok(Some(row.into()))
+        })
     }
 
     /// Hash of the canonical block of that number, up to the head.
@@ -264,7 +295,7 @@ impl View {
     /// Where a transaction of the canonical chain stands: block number and index.
     pub fn transaction(&self, hash: &B256) -> Result<Option<(u64, u32)>, ReadError> {
         self.check()?;
-        match find_in(&self.chain.spans, Kind::Transaction, &[], hash.as_slice())? {
+        match find_in(&self.chain.spans, &HashedKey::new(Kind::Transaction, &[], hash.as_slice()))? {
             Some(hit) => Ok(Some(hit.transaction())),
             None => self.chain.snapshot.generation.transaction(hash),
         }
@@ -322,29 +353,21 @@ impl View {
     fn layer(&self, block: BlockRef) -> Option<&Arc<Layer>> {
         self.chain.snapshot.layer(&block.hash).filter(|layer| layer.block == block)
     }
+}
 
-    fn find(&self, kind: Kind, group: &[u8], row: &[u8]) -> Result<Option<Hit<'_>>, ReadError> {
-        find_in(&self.spans, kind, group, row)
-    }
-
-    /// A row of an account's storage: the walk ends where the account was wiped.
-    fn find_stored(&self, kind: Kind, account: &B256, row: &[u8]) -> Result<Found<'_>, ReadError> {
-        if self.spans.is_empty() {
-            return Ok(Found::Below);
+/// A row of an account's storage: the walk ends where the account was wiped.
+fn find_stored<'a>(spans: &'a [Arc<Span>], account: &B256, key: &HashedKey<'_>) -> Result<Found<'a>, ReadError> {
+    for span in spans {
+        let wiped = span.wiped(account);
+        match (span.find(key)?, wiped) {
+            (Some(hit), None) => return Ok(Found::Hit(hit)),
+            // rows of the wiping block itself are what the new account wrote
+            (Some(hit), Some(wiped)) if hit.position >= wiped => return Ok(Found::Hit(hit)),
+            (_, Some(_)) => return Ok(Found::Wiped),
+            (None, None) => {}
         }
-        let key = HashedKey::new(kind, account.as_slice(), row);
-        for span in self.spans.iter() {
-            let wiped = span.wiped(account);
-            match (span.find(&key)?, wiped) {
-                (Some(hit), None) => return Ok(Found::Hit(hit)),
-                // rows of the wiping block itself are what the new account wrote
-                (Some(hit), Some(wiped)) if hit.position >= wiped => return Ok(Found::Hit(hit)),
-                (_, Some(_)) => return Ok(Found::Wiped),
-                (None, None) => {}
-            }
-        }
-        Ok(Found::Below)
     }
+    Ok(Found::Below)
 }
 
 /// What the layers say of a row of an account's storage.
@@ -366,13 +389,9 @@ impl Chain {
     }
 }
 
-fn find_in<'a>(spans: &'a [Arc<Span>], kind: Kind, group: &[u8], row: &[u8]) -> Result<Option<Hit<'a>>, ReadError> {
-    if spans.is_empty() {
-        return Ok(None);
-    }
-    let key = HashedKey::new(kind, group, row);
+fn find_in<'a>(spans: &'a [Arc<Span>], key: &HashedKey<'_>) -> Result<Option<Hit<'a>>, ReadError> {
     for span in spans {
-        if let Some(hit) = span.find(&key)? {
+        if let Some(hit) = span.find(key)? {
             return Ok(Some(hit));
         }
     }

@@ -1,7 +1,7 @@
 //! Payloads of journal records.
 //!
 //! ```text
-//! Block     number u64 · hash · total difficulty? · header RLP · rows ([`crate::rows`]) · body ([`Body`])
+//! Block     number u64 · hash · total difficulty? · header RLP · rows, patches ([`crate::rows`]) · body ([`Body`])
 //! Head      head · safe? · finalized?          each number u64 · hash; a flag byte before the optional ones
 //! Rollback  to
 //! ```
@@ -15,13 +15,21 @@ use alloy_rlp::{Decodable, Encodable};
 use starling_primitives::{Address, BlockRef, Bytes, Header, U256};
 use std::ops::Range;
 
-/// A Block record taken apart; ranges are within the payload.
+/// A Block record taken apart.
 #[derive(Debug)]
 pub(crate) struct BlockPayload {
     pub(crate) block: BlockRef,
     pub(crate) header: Header,
     pub(crate) total_difficulty: Option<U256>,
+    /// Within the payload.
+    pub(crate) parts: BlockParts,
+}
+
+/// Where the large parts of a Block record are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlockParts {
     pub(crate) rows: Range<usize>,
+    pub(crate) patches: Range<usize>,
     pub(crate) body: Range<usize>,
 }
 
@@ -34,8 +42,8 @@ pub(crate) struct Body {
     pub(crate) access_list: Option<Bytes>,
 }
 
-/// Appends a Block payload; ranges are within the buffer.
-pub(crate) fn encode_block(out: &mut Vec<u8>, record: &BlockRecord) -> (Range<usize>, Range<usize>) {
+/// Appends a Block payload; its parts within the buffer.
+pub(crate) fn encode_block(out: &mut Vec<u8>, record: &BlockRecord) -> BlockParts {
     put_block_ref(out, &record.block);
     out.push(u8::from(record.total_difficulty.is_some()));
     if let Some(total_difficulty) = &record.total_difficulty {
@@ -43,8 +51,9 @@ pub(crate) fn encode_block(out: &mut Vec<u8>, record: &BlockRecord) -> (Range<us
     }
     put_bytes_with(out, |out| record.header.encode(out));
     let rows = put_bytes_with(out, |out| rows::encode(out, &record.tx_hashes, &record.diff, &record.branches));
+    let patches = put_bytes_with(out, |out| rows::encode_patches(out, &record.branches));
     let body = put_bytes_with(out, |out| encode_body(out, record));
-    (rows, body)
+    BlockParts { rows, patches, body }
 }
 
 /// Appends what `write` appends, behind its length; the range of it.
@@ -78,12 +87,11 @@ pub(crate) fn decode_block(payload: &[u8]) -> Result<BlockPayload, Malformed> {
     let block = block_ref(reader)?;
     let total_difficulty = if reader.u8()? != 0 { Some(reader.amount()?) } else { None };
     let header = Header::decode(&mut reader.bytes()?).map_err(|_| Malformed("header"))?;
-    let rows = bytes_range(reader)?;
-    let body = bytes_range(reader)?;
+    let parts = BlockParts { rows: bytes_range(reader)?, patches: bytes_range(reader)?, body: bytes_range(reader)? };
     if !reader.is_empty() {
         return Err(Malformed("block record"));
     }
-    Ok(BlockPayload { block, header, total_difficulty, rows, body })
+    Ok(BlockPayload { block, header, total_difficulty, parts })
 }
 
 fn bytes_range(reader: &mut Reader<'_>) -> Result<Range<usize>, Malformed> {

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     BlockRecord, OpenError,
     disk::{Disk, simulated::SimulatedDisk},
-    rows::Sections,
+    patch,
+    rows::{Sections, StoredBranch, read_patch},
     schema::FORMAT_VERSION,
 };
 use proptest::prelude::*;
@@ -108,7 +109,7 @@ fn an_unknown_kind_is_named_with_the_version() {
     let crc = crc32fast::hash(&last[8..]);
     last[4..8].copy_from_slice(&crc.to_le_bytes());
     file.write_at(&bytes, 0).expect("written");
-    check_error(&disk, &["record 3 is of kind 5", "version 1"]);
+    check_error(&disk, &["record 3 is of kind 5", "version 2"]);
 }
 
 #[test]
@@ -181,8 +182,9 @@ fn bytes(size_max: usize) -> impl Strategy<Value = Bytes> {
 
 fn branch_rows() -> impl Strategy<Value = Vec<BranchRow>> {
     let path = prop::collection::vec(0..16u8, 0..=64).prop_map(Nibbles::from_nibbles);
-    prop::collection::btree_map(path, prop::option::of(bytes(600)), 0..6)
-        .prop_map(|map| map.into_iter().map(|(path, after)| BranchRow { path, before: None, after }).collect())
+    let sides = (prop::option::of(bytes(600)), prop::option::of(bytes(600)));
+    let row = |(path, (before, after))| BranchRow { path, before, after };
+    prop::collection::btree_map(path, sides, 0..6).prop_map(move |map| map.into_iter().map(row).collect())
 }
 
 fn branches() -> impl Strategy<Value = BranchChanges> {
@@ -208,20 +210,40 @@ fn record() -> impl Strategy<Value = BlockRecord> {
     })
 }
 
+/// Holds branch rows read back against those written, each put on the row before it.
+fn check_branches(read: &[StoredBranch<'_>], written: &[BranchRow], patches: &[u8]) {
+    assert_eq!(read.len(), written.len());
+    for ((path, ordinal), row) in read.iter().zip(written) {
+        assert_eq!(Nibbles::from_nibbles(path), row.path);
+        let patch = ordinal
+            .map(|ordinal| read_patch(ordinal, |start, length| Ok(&patches[start..start + length])).expect("a patch"));
+        let after = patch.map(|patch| match patch::whole(patch) {
+            Some(row) => row.to_vec(),
+            None => patch::apply(patch, row.before.as_ref().expect("a base")).expect("applied"),
+        });
+        assert_eq!(after.as_deref(), row.after.as_ref().map(|after| &after[..]));
+    }
+}
+
 proptest! {
     #[test]
     fn block_records_come_back_as_they_went(record in record()) {
         let mut bytes = Vec::new();
-        let (rows, body) = encode_block(&mut bytes, &record);
+        let parts = encode_block(&mut bytes, &record);
         let payload = decode_block(&bytes).expect("decoded");
-        prop_assert_eq!((&payload.rows, &payload.body), (&rows, &body));
+        prop_assert_eq!(&payload.parts, &parts);
         prop_assert_eq!((payload.block, payload.total_difficulty), (record.block, record.total_difficulty));
         prop_assert_eq!(payload.header, record.header);
-        let sections = Sections::decode(&bytes[rows]).expect("decoded");
+        let sections = Sections::decode(&bytes[parts.rows]).expect("decoded");
         prop_assert_eq!(sections.to_diff(), record.diff);
-        prop_assert_eq!(sections.to_branches(), record.branches);
+        check_branches(&sections.account_branches, &record.branches.accounts, &bytes[parts.patches.clone()]);
+        for ((account, rows), storage) in sections.storage_branches.iter().zip(&record.branches.storages) {
+            prop_assert_eq!(*account, storage.account);
+            check_branches(rows, &storage.rows, &bytes[parts.patches.clone()]);
+        }
+        prop_assert_eq!(sections.storage_branches.len(), record.branches.storages.len());
         prop_assert_eq!(sections.tx_hashes, record.tx_hashes);
-        let body = decode_body(&bytes[body]).expect("decoded");
+        let body = decode_body(&bytes[parts.body]).expect("decoded");
         prop_assert_eq!((body.rlp, body.senders), (record.rlp, record.senders));
         prop_assert_eq!((body.receipts, body.access_list), (record.receipts, record.access_list));
     }
@@ -233,7 +255,11 @@ proptest! {
         encode_block(&mut whole, &record);
         let cut = bytes.len().min(whole.len());
         whole[..cut].iter_mut().zip(&bytes).for_each(|(to, from)| *to ^= from & (from >> 4));
-        let _ = decode_block(&whole).map(|payload| Sections::decode(&whole[payload.rows]).is_ok());
+        let _ = decode_block(&whole).map(|payload| {
+            let patches = &whole[payload.parts.patches];
+            let read = |start: usize, length: usize| Ok(patches.get(start..).unwrap_or_default().get(..length).unwrap_or_default());
+            let _ = (Sections::decode(&whole[payload.parts.rows]), read_patch(3, read));
+        });
         bytes.truncate(20);
         let _ = frame::find_behind(&bytes, 0, 1, 0);
     }

@@ -37,7 +37,12 @@ fn record() -> BlockRecord {
     let address = Address::repeat_byte(9);
     let account = AccountDiff { key: hash(2), address, before: Some(before), after: Some(after), wiped: true, slots };
     let row = |path: &[u8], before, after| BranchRow { path: Nibbles::from_nibbles(path), before, after };
-    let rows = vec![row(&[1, 15], None, Some(Bytes::from_static(b"row"))), row(&[], None, None)];
+    let (old, new) = (Bytes::from_static(b"a row as it was before"), Bytes::from_static(b"a row as it is now, longer"));
+    let rows = vec![
+        row(&[1, 15], None, Some(Bytes::from_static(b"row"))),
+        row(&[2], Some(old), Some(new)),
+        row(&[], None, None),
+    ];
     BlockRecord {
         block: BlockRef::new(7, hash(7)),
         header: Header { number: 7, ..Header::default() },
@@ -118,21 +123,26 @@ fn journal() {
         "52000000907442fa00000000020000000100000000000000010000000000000007000000000000000707070707070707070707070707070707070707070707070707070707070707010500000000000000050505050505050505050505050505050505050505050505050505050505050500",
     );
     let mut bytes = Vec::new();
-    let (rows, body) = encode_block(&mut bytes, &record());
+    let parts = encode_block(&mut bytes, &record());
     check(
         "rows",
-        keccak256(&bytes[rows]).as_slice(),
-        "4b82fc1f3352a3be808f4da5444448d041ac170fb41bc7a26257c2cfc3e4308a",
+        keccak256(&bytes[parts.rows]).as_slice(),
+        "33353f1ebbd4f36fa0759ede871462fdc0ed2e6a3e33ed1935ec1726a16e2eb2",
+    );
+    check(
+        "patches",
+        keccak256(&bytes[parts.patches]).as_slice(),
+        "271bb86c0df2cc08903599f3b3d24627bb9036a2ce28890141406d938b2e44a7",
     );
     check(
         "body",
-        keccak256(&bytes[body]).as_slice(),
+        keccak256(&bytes[parts.body]).as_slice(),
         "0e4dd6461620b656225c7668a4e89f664c90a10a667e7ae827a7a96e7e8d5862",
     );
     check(
         "block record",
         keccak256(&bytes).as_slice(),
-        "060a668094d63d642184ffb468bd73f92fa7d1a796197eb943e8cc054fa75b4f",
+        "5b566741152c9bdb767543acf317916c7d26c0bebfb384d47577e4c12d4a88c2",
     );
 }
 

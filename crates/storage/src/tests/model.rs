@@ -62,12 +62,6 @@ pub(super) fn slot_key(index: u64) -> B256 {
 
 type Rows = BTreeMap<Nibbles, Bytes>;
 
-fn digest(parts: impl Iterator<Item = Vec<u8>>) -> Bytes {
-    let all: Vec<u8> = parts.flatten().collect();
-    // longer than one read of a row's head, now and then
-    keccak256(&all).repeat(1 + all.len() % 16).into()
-}
-
 impl State {
     fn storage(&self, account: &B256) -> impl Iterator<Item = (B256, U256)> {
         let range = (*account, B256::ZERO)..=(*account, B256::repeat_byte(0xff));
@@ -79,7 +73,7 @@ impl State {
         if slots.peek().is_none() {
             return EMPTY_ROOT_HASH;
         }
-        keccak256(digest(slots.map(|(slot, value)| [slot.0, value.to_be_bytes()].concat())))
+        keccak256(slots.flat_map(|(slot, value)| [slot.0, value.to_be_bytes()].concat()).collect::<Vec<u8>>())
     }
 
     pub(super) fn account_rows(&self) -> Rows {
@@ -146,7 +140,9 @@ fn rows(leaves: impl Iterator<Item = (B256, Vec<u8>)>) -> Rows {
             groups.entry(path).or_default().push([key.as_slice(), &value].concat());
         }
     }
-    groups.into_iter().map(|(path, leaves)| (path, digest(leaves.into_iter()))).collect()
+    // one reference a leaf, so that most of a row stays when one of them changes
+    let row = |leaves: Vec<Vec<u8>>| leaves.iter().flat_map(keccak256).collect::<Vec<u8>>().into();
+    groups.into_iter().map(|(path, leaves)| (path, row(leaves))).collect()
 }
 
 fn changed_rows(before: &Rows, after: &Rows) -> Vec<BranchRow> {

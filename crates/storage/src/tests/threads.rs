@@ -3,6 +3,7 @@
 use super::model::{Block, Random, check_state};
 use crate::{
     Database, FRONTIER_LAG_MIN_BLOCKS, GenesisRecord, HeadRecord, OpenError, Record, StorageConfig, WriteError,
+    schema::FORMAT_VERSION,
 };
 use starling_primitives::{Bytes, ReadError};
 use std::{
@@ -195,10 +196,10 @@ fn what_cannot_be_opened_says_why() {
     drop(database);
     assert!(matches!(Database::create(config.clone(), record), Err(OpenError::Exists(_))));
     set_version(dir.path(), 0);
-    check_refused(&config, "version 0, this program reads version 1: an older program");
+    check_refused(&config, "version 0, this program reads version 2: an older program");
     set_version(dir.path(), 9);
-    check_refused(&config, "version 9, this program reads version 1: a newer program");
-    set_version(dir.path(), 1);
+    check_refused(&config, "version 9, this program reads version 2: a newer program");
+    set_version(dir.path(), FORMAT_VERSION);
     drop(Database::open(config.clone()).expect("it was only the version"));
     Database::remove(dir.path()).expect("removed");
     assert!(matches!(Database::open(config), Err(OpenError::Missing(_))));
