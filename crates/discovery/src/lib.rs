@@ -4,7 +4,10 @@
 //! and when, ask it what to do until it has nothing more, and come back at its next deadline.
 
 pub mod address;
+mod candidates;
+mod database;
 pub mod discv4;
+pub mod dns;
 mod enode;
 mod libp2p;
 mod node;
@@ -12,6 +15,8 @@ mod record;
 pub mod table;
 mod votes;
 
+pub use candidates::{Candidate, Candidates, Refused, Source};
+pub use database::{DATABASE_BYTES_MAX, DATABASE_NODES_MAX, InvalidDatabase, KnownNode, NodeDb};
 pub use enode::{Enode, Host, InvalidEnode};
 pub use libp2p::libp2p_peer_id;
 pub use node::{InvalidNodeUrl, Node, NodeUrl};

@@ -1,7 +1,7 @@
 //! Node records ([EIP-778](https://eips.ethereum.org/EIPS/eip-778)): what a node says about itself, signed.
 //!
-//! The codec is the `enr` crate's. This file holds what it leaves open: that a record ends where it should, what a
-//! missing `udp6` or `tcp6` means, and the entries of the execution layer.
+//! Records are read and checked by the `enr` crate. This file holds what it leaves open: that a record ends where it
+//! should, what a missing `udp6` or `tcp6` means, the entries of the execution layer, and how ours is signed.
 //!
 //! A node that gives `ip6` but no `udp6` means that `udp` holds for both; so it is read. Written is always the explicit
 //! form, because half the world does not read the other one.
@@ -10,7 +10,7 @@ use alloy_rlp::{Decodable, Encodable, Header};
 use data_encoding::BASE64URL_NOPAD;
 use enr::{Enr, EnrPublicKey, k256::ecdsa::SigningKey};
 use starling_chainspec::ForkId;
-use starling_primitives::{B256, NodeKey, PeerId};
+use starling_primitives::{B256, NodeKey, PeerId, keccak256, peer_id};
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
@@ -83,23 +83,22 @@ impl Record {
         Ok(Self(Arc::new(record)))
     }
 
-    /// Signs what a node says about itself. Fits always: all entries together are below [`RECORD_BYTES_MAX`].
+    /// Signs what a node says about itself; the same content gives the same record. All entries together fit.
+    ///
+    /// The `enr` crate would sign with randomness of its own, so here the bytes are made and given to it to read.
     pub fn sign(key: &NodeKey, content: &RecordContent) -> Self {
-        let key = SigningKey::from_slice(key.to_bytes().as_slice()).expect("a node key is a valid secret");
-        let mut builder = Enr::builder();
-        builder.seq(content.seq);
-        content.ip4.map(|ip| builder.ip4(ip));
-        content.udp4.map(|port| builder.udp4(port));
-        content.tcp4.map(|port| builder.tcp4(port));
-        content.ip6.map(|ip| builder.ip6(ip));
-        content.udp6.map(|port| builder.udp6(port));
-        content.tcp6.map(|port| builder.tcp6(port));
-        // A list around the fork id, so that more can follow in it (EIP-2124).
-        content.fork_id.map(|fork_id| builder.add_value(FORK_ENTRY, &vec![fork_id]));
-        if content.snap {
-            builder.add_value_rlp(SNAP_ENTRY, vec![alloy_rlp::EMPTY_LIST_CODE].into());
-        }
-        Self(Arc::new(builder.build(&key).expect("the entries are well formed and fit")))
+        let mut items = Vec::with_capacity(RECORD_BYTES_MAX);
+        content.encode_items(&key.public(), &mut items);
+        let mut signed = Vec::with_capacity(RECORD_BYTES_MAX);
+        encode_list(&items, &mut signed);
+        let signature = key.sign_recoverable(&keccak256(signed));
+
+        let mut signed_items = Vec::with_capacity(RECORD_BYTES_MAX);
+        signature[..64].encode(&mut signed_items);
+        signed_items.extend(items);
+        let mut record = Vec::with_capacity(RECORD_BYTES_MAX);
+        encode_list(&signed_items, &mut record);
+        Self::decode(&record).expect("what was just signed is a record")
     }
 
     /// The bytes on the wire.
@@ -166,6 +165,36 @@ impl Record {
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(|(key, _)| key.as_slice())
     }
+}
+
+impl RecordContent {
+    /// The number, then the entries in the order of their keys.
+    fn encode_items(&self, id: &PeerId, out: &mut Vec<u8>) {
+        self.seq.encode(out);
+        // A list around the fork id, so that more can follow in it (EIP-2124).
+        encode_entry(FORK_ENTRY, self.fork_id.map(|fork_id| vec![fork_id]), out);
+        encode_entry("id", Some("v4"), out);
+        encode_entry("ip", self.ip4, out);
+        encode_entry("ip6", self.ip6, out);
+        encode_entry("secp256k1", Some(peer_id::compress(id)), out);
+        encode_entry(SNAP_ENTRY, self.snap.then(Vec::<u64>::new), out);
+        encode_entry("tcp", self.tcp4, out);
+        encode_entry("tcp6", self.tcp6, out);
+        encode_entry("udp", self.udp4, out);
+        encode_entry("udp6", self.udp6, out);
+    }
+}
+
+fn encode_entry(key: &str, value: Option<impl Encodable>, out: &mut Vec<u8>) {
+    if let Some(value) = value {
+        key.encode(out);
+        value.encode(out);
+    }
+}
+
+fn encode_list(items: &[u8], out: &mut Vec<u8>) {
+    Header { list: true, payload_length: items.len() }.encode(out);
+    out.extend_from_slice(items);
 }
 
 impl FromStr for Record {
