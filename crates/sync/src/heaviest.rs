@@ -1,0 +1,223 @@
+//! Before the merge: following the peer that claims the heaviest chain.
+//!
+//! ```text
+//! its head's number ─► search for the common ancestor ─► headers upwards, each checked ─► done
+//! ```
+//!
+//! Nobody vouches for that head. So headers come upwards, and every one is checked against its parent, its
+//! difficulty included, before a body is asked for: to make headers up costs work. The sum of the difficulties
+//! that were checked must reach what the peer claims.
+
+use crate::{border::Fault, header::SealedHeader, skeleton::HEADERS_PER_REQUEST};
+use starling_chainspec::ChainSpec;
+use starling_devp2p::eth::{GetBlockHeaders, HashOrNumber};
+use starling_primitives::{B256, Bytes, Header, PeerId, ReadError, U256};
+use starling_state::{BlockId, ChainView};
+use starling_validation::{CheckOptions, check_header_on};
+
+/// How often the search may start again, because the peer's chain changed under it.
+const SEARCHES_MAX: u8 = 3;
+
+/// A peer's heavier chain, and how far its headers are checked.
+#[derive(Debug)]
+pub(crate) struct Heaviest {
+    pub(crate) peer: PeerId,
+    head: B256,
+    claim: U256,
+    pub(crate) head_number: Option<u64>,
+    step: Step,
+    searches: u8,
+    pub(crate) is_asking: bool,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Its head's number is asked for.
+    Head,
+    /// Block `common` is on both chains, block `differs` is not (or above a head); `probe` is asked for.
+    Search { common: u64, differs: u64, probe: u64 },
+    /// Headers up to `last` are checked.
+    Headers { last: B256, header: Box<Header>, total: U256 },
+    /// All are; up to the very head that the peer named, or to where its chain leads elsewhere by now.
+    Done { total: U256, is_their_head: bool },
+}
+
+/// What an answer led to.
+#[derive(Debug)]
+pub(crate) enum Progressed {
+    /// Ask on.
+    On,
+    /// Checked headers, ascending.
+    Headers(Vec<SealedHeader>),
+    /// The peer broke a rule.
+    Fault(Fault),
+    /// It cannot be followed, and it is not clear that it lied.
+    Unfollowable,
+}
+
+impl Heaviest {
+    pub(crate) fn new(peer: PeerId, head: B256, claim: U256) -> Self {
+        Self { peer, head, claim, head_number: None, step: Step::Head, searches: 0, is_asking: false }
+    }
+
+    /// Whether all headers are checked.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.step, Step::Done { .. })
+    }
+
+    /// Whether the head that the peer named is lighter than it claimed.
+    pub(crate) fn is_false_claim(&self) -> bool {
+        matches!(self.step, Step::Done { total, is_their_head: true } if total < self.claim)
+    }
+
+    /// What to ask the peer next.
+    pub(crate) fn request(&self) -> Option<GetBlockHeaders> {
+        let one = |start| GetBlockHeaders { start, limit: 1, skip: 0, reverse: false };
+        match &self.step {
+            Step::Head => Some(one(HashOrNumber::Hash(self.head))),
+            Step::Search { probe, .. } => Some(one(HashOrNumber::Number(*probe))),
+            Step::Headers { header, .. } => Some(GetBlockHeaders {
+                start: HashOrNumber::Number(header.number.checked_add(1)?),
+                limit: HEADERS_PER_REQUEST,
+                skip: 0,
+                reverse: false,
+            }),
+            Step::Done { .. } => None,
+        }
+    }
+
+    /// The answer to it.
+    ///
+    /// # Errors
+    /// When the database cannot be read; nothing has changed then.
+    pub(crate) fn answered(
+        &mut self,
+        spec: &ChainSpec,
+        view: &ChainView,
+        items: Vec<Bytes>,
+        options: CheckOptions,
+    ) -> Result<Progressed, ReadError> {
+        let Some(headers) = decode(items) else { return Ok(Progressed::Fault(Fault::BadHeaders)) };
+        match self.step {
+            Step::Head => self.head_came(view, &headers),
+            Step::Search { common, differs, probe } => self.probe_came(view, &headers, common, differs, probe),
+            Step::Headers { .. } => self.headers_came(spec, view, headers, options),
+            Step::Done { .. } => Ok(Progressed::On),
+        }
+    }
+
+    fn head_came(&mut self, view: &ChainView, headers: &[(SealedHeader, Header)]) -> Result<Progressed, ReadError> {
+        // It may have left that head since; an honest one then soon announces another.
+        let Some((head, _)) = headers.first() else { return Ok(Progressed::Unfollowable) };
+        if head.at.hash != self.head {
+            return Ok(Progressed::Fault(Fault::BadHeaders));
+        }
+        let progressed = self.search(view, head.at.number)?;
+        self.head_number = Some(head.at.number);
+        Ok(progressed)
+    }
+
+    /// Begins the search at the lower of the two heads: mostly we are merely behind.
+    fn search(&mut self, view: &ChainView, their_head: u64) -> Result<Progressed, ReadError> {
+        let lower = view.head().number.min(their_head);
+        self.narrow(view, 0, lower.saturating_add(1), lower)
+    }
+
+    fn probe_came(
+        &mut self,
+        view: &ChainView,
+        headers: &[(SealedHeader, Header)],
+        common: u64,
+        differs: u64,
+        probe: u64,
+    ) -> Result<Progressed, ReadError> {
+        let Some((header, _)) = headers.first() else { return Ok(Progressed::Unfollowable) };
+        if header.at.number != probe {
+            return Ok(Progressed::Fault(Fault::BadHeaders));
+        }
+        let is_common = view.find(BlockId::Number(probe))? == Some(header.at);
+        let (common, differs) = if is_common { (probe, differs) } else { (common, probe) };
+        self.narrow(view, common, differs, common + differs.saturating_sub(common) / 2)
+    }
+
+    /// Asks on between the two, or begins with the headers if nothing lies between.
+    fn narrow(&mut self, view: &ChainView, common: u64, differs: u64, probe: u64) -> Result<Progressed, ReadError> {
+        if common + 1 < differs {
+            self.step = Step::Search { common, differs, probe };
+            return Ok(Progressed::On);
+        }
+        let Some(at) = view.find(BlockId::Number(common))? else { return Ok(Progressed::Unfollowable) };
+        let header = view.header(BlockId::Hash(at.hash))?;
+        let (Some(header), Some(total)) = (header, view.total_difficulty(at)?) else {
+            return Ok(Progressed::Unfollowable);
+        };
+        if at.number < view.frontier().number {
+            return Ok(Progressed::Unfollowable);
+        }
+        self.step = Step::Headers { last: at.hash, header: Box::new(header), total };
+        Ok(Progressed::On)
+    }
+
+    fn headers_came(
+        &mut self,
+        spec: &ChainSpec,
+        view: &ChainView,
+        headers: Vec<(SealedHeader, Header)>,
+        options: CheckOptions,
+    ) -> Result<Progressed, ReadError> {
+        let Step::Headers { last, header, total } = &mut self.step else { return Ok(Progressed::On) };
+        let Some((first, _)) = headers.first() else { return Ok(Progressed::Fault(Fault::FalseHead)) };
+        if first.at.number != header.number + 1 {
+            return Ok(Progressed::Fault(Fault::BadHeaders));
+        }
+        if first.parent_hash != *last {
+            return self.search_again(view);
+        }
+        let mut checked = Vec::with_capacity(headers.len());
+        for (sealed, next) in headers {
+            if spec.is_proof_of_stake(&next) {
+                // From here on a consensus client leads.
+                let total = *total;
+                self.step = Step::Done { total, is_their_head: false };
+                break;
+            }
+            if sealed.parent_hash != *last {
+                return Ok(Progressed::Fault(Fault::BadHeaders));
+            }
+            if check_header_on(spec, &next, (*last, header), Some(*total), options).is_err() {
+                return Ok(Progressed::Fault(Fault::InvalidHeader));
+            }
+            *total = total.saturating_add(next.difficulty);
+            *last = sealed.at.hash;
+            **header = next;
+            checked.push(sealed);
+            if *last == self.head {
+                let total = *total;
+                self.step = Step::Done { total, is_their_head: true };
+                break;
+            }
+        }
+        if let Step::Headers { header, total, .. } = &self.step
+            && self.head_number.is_some_and(|number| header.number >= number)
+        {
+            // Past the height of the head that it named, which is not among these: it moved on meanwhile.
+            let total = *total;
+            self.step = Step::Done { total, is_their_head: false };
+        }
+        Ok(Progressed::Headers(checked))
+    }
+
+    /// The peer's chain is not the one that was searched: it may have changed, but not forever.
+    fn search_again(&mut self, view: &ChainView) -> Result<Progressed, ReadError> {
+        if self.searches >= SEARCHES_MAX {
+            return Ok(Progressed::Fault(Fault::BadHeaders));
+        }
+        let progressed = self.search(view, self.head_number.unwrap_or(0))?;
+        self.searches += 1;
+        Ok(progressed)
+    }
+}
+
+fn decode(items: Vec<Bytes>) -> Option<Vec<(SealedHeader, Header)>> {
+    items.into_iter().map(|rlp| SealedHeader::decode(rlp).ok()).collect()
+}
