@@ -55,7 +55,7 @@ struct Entry {
     hash: B256,
     /// Answered checks, divided by three at each that was not; at zero the node leaves.
     checks: u32,
-    /// Whether it was checked since it came.
+    /// Whether it answered the last check, and there was one.
     proven: bool,
     query_failures: u8,
     answered: Instant,
@@ -64,9 +64,9 @@ struct Entry {
 /// Which nodes a check is chosen from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// Nodes that have answered only the Ping that brought them here.
+    /// Nodes that have answered only the Ping that brought them here, or failed to answer the last one.
     New,
-    /// Nodes that have answered a check since.
+    /// Nodes that answered the last check.
     Proven,
 }
 
@@ -145,6 +145,8 @@ impl Table {
     pub fn check_failed(&mut self, id: &PeerId) {
         if let Some(entry) = self.entry_mut(id) {
             entry.checks /= 3;
+            // Doubtful now: looked at again as soon as a new one.
+            entry.proven = false;
             if entry.checks == 0 {
                 self.remove(id);
             }

@@ -22,7 +22,7 @@ const CHECK_NEW_INTERVAL: Duration = Duration::from_secs(3);
 const CHECK_PROVEN_INTERVAL: Duration = Duration::from_secs(9);
 /// Time between lookups of our own key, which keeps the near buckets full.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(30 * 60);
-/// Time between lookups while nobody is known, unless others are even more frequent.
+/// Time between lookups while fewer than half a bucket of nodes are known, unless lookups are even more frequent.
 const LONELY_INTERVAL: Duration = Duration::from_secs(5);
 /// Strangers that wait to be greeted. When full, one more is forgotten: others will name it again.
 const STRANGERS_MAX: usize = 256;
@@ -48,7 +48,7 @@ pub(super) enum Timer {
 impl Discv4 {
     pub(super) fn start_upkeep(&mut self, now: Instant) {
         self.timers.insert((now, Timer::Refresh));
-        self.timers.insert((now + self.config.lookup_interval, Timer::Lookup));
+        self.timers.insert((now + self.config.lookup_interval.min(LONELY_INTERVAL), Timer::Lookup));
         self.timers.insert((now + CHECK_NEW_INTERVAL, Timer::CheckNew));
         self.timers.insert((now + CHECK_PROVEN_INTERVAL, Timer::CheckProven));
     }
@@ -68,17 +68,16 @@ impl Discv4 {
     }
 
     fn look_around(&mut self, now: Instant) {
-        let mut interval = self.config.lookup_interval;
-        if self.table.is_empty() {
-            interval = interval.min(LONELY_INTERVAL);
-        }
+        let lonely = self.table.len() < BUCKET_NODES / 2;
+        let interval = self.config.lookup_interval;
+        let interval = if lonely { interval.min(LONELY_INTERVAL) } else { interval };
         // An interval that was made shorter left a second timer behind.
         self.timers.retain(|(_, timer)| *timer != Timer::Lookup);
         self.timers.insert((now + interval, Timer::Lookup));
         if self.automatic.is_none() {
             let mut target = PeerId::ZERO;
             self.rng.fill_bytes(target.as_mut_slice());
-            let target = if self.table.is_empty() { self.own } else { target };
+            let target = if lonely { self.own } else { target };
             self.start_automatic_lookup(target, now);
         }
     }
