@@ -2,17 +2,17 @@
 
 use crate::{
     flush::Placed,
-    layers::{BranchBytes, Layer},
+    layers::BranchBytes,
     patch,
     rows::{Sections, StoredBranch},
     schema::{Table, storage_branch_key},
     tables::{Batch, Rows, TableError, delete_range, get_vec},
 };
 use alloy_primitives::map::B256Map;
-use starling_primitives::{B256, Bytes};
-use std::collections::BTreeMap;
+use starling_primitives::B256;
+use std::{borrow::Cow, collections::BTreeMap};
 
-type Paths<'a> = BTreeMap<&'a [u8], Option<Bytes>>;
+type Paths<'a> = BTreeMap<&'a [u8], Option<Cow<'a, [u8]>>>;
 /// Reads a path's row from the tables.
 type Below<'a> = dyn Fn(&[u8]) -> Result<Option<Vec<u8>>, TableError> + 'a;
 
@@ -28,13 +28,13 @@ impl<'a> BranchRows<'a> {
     /// are under `id_before`.
     pub(crate) fn add<R: Rows + ?Sized>(
         &mut self,
-        layer: &Layer,
         block: &Sections<'a>,
+        branches: &'a [u8],
         tables: &R,
         id_before: &dyn Fn(&B256) -> Option<u64>,
     ) -> Result<(), TableError> {
         for row in &block.account_branches {
-            put(&mut self.accounts, layer, *row, &|path| get_vec(tables, Table::AccountBranches, path))?;
+            put(&mut self.accounts, branches, *row, &|path| get_vec(tables, Table::AccountBranches, path))?;
         }
         for (account, rows) in &block.storage_branches {
             let paths = self.storages.entry(*account).or_default();
@@ -43,7 +43,7 @@ impl<'a> BranchRows<'a> {
                 None => Ok(None),
             };
             for row in rows {
-                put(paths, layer, *row, &below)?;
+                put(paths, branches, *row, &below)?;
             }
         }
         Ok(())
@@ -77,34 +77,29 @@ impl<'a> BranchRows<'a> {
         by_id.sort_unstable_by_key(|(id, _)| *id);
         let keys: Vec<(Vec<u8>, Option<&[u8]>)> = by_id
             .iter()
-            .flat_map(|(id, rows)| rows.iter().map(|(path, row)| (storage_branch_key(*id, path), bytes(row))))
+            .flat_map(|(id, rows)| rows.iter().map(|(path, row)| (storage_branch_key(*id, path), row.as_deref())))
             .collect();
         batch.write(Table::StorageBranches, &mut keys.iter().map(|(key, row)| (key.as_slice(), *row)))?;
-        batch.write(Table::AccountBranches, &mut self.accounts.iter().map(|(path, row)| (*path, bytes(row))))
+        batch.write(Table::AccountBranches, &mut self.accounts.iter().map(|(path, row)| (*path, row.as_deref())))
     }
-}
-
-fn bytes(row: &Option<Bytes>) -> Option<&[u8]> {
-    row.as_ref().map(|row| &row[..])
 }
 
 /// Puts a row in place of the one before, which it may be a change of.
 fn put<'a>(
     paths: &mut Paths<'a>,
-    layer: &Layer,
+    branches: &'a [u8],
     (path, ordinal): StoredBranch<'a>,
     below: &Below<'_>,
 ) -> Result<(), TableError> {
-    let row = match ordinal.map(|ordinal| layer.branch(ordinal)).transpose()? {
+    let row = match ordinal.map(|ordinal| BranchBytes::of(branches, ordinal)).transpose()? {
         None => None,
         Some(BranchBytes::Whole(row)) => Some(row),
         Some(BranchBytes::Patch(patch)) => {
             let base = match paths.get(path) {
                 Some(newer) => newer.clone(),
-                None => below(path)?.map(Bytes::from),
+                None => below(path)?.map(Cow::Owned),
             };
-            let damaged =
-                || TableError::Damaged(format!("block {} changes a branch row that is not there", layer.block));
+            let damaged = || TableError::Damaged("a change of a branch row that is not there".into());
             Some(patch::apply(&patch, &base.ok_or_else(damaged)?)?.into())
         }
     };

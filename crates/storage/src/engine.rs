@@ -23,7 +23,7 @@ use crate::{
         frame::RecordKind,
         record::{encode_block, encode_head, put_block_ref},
     },
-    layers::{Branches, Layer, Place, Span},
+    layers::{Layer, Place, Span},
     rows::whole_branches,
     schema::Meta,
     sync::Syncer,
@@ -184,7 +184,6 @@ impl Engine {
         let result = writer.journal.append(RecordKind::Block, |out| encode_block(out, record));
         let (written, parts) = result.map_err(|error| self.append_error(error))?;
         let rows = &written.bytes[parts.rows.clone()];
-        let branches = Branches::Whole(whole_branches(&record.branches).into());
         let place = Place {
             lsn: written.lsn,
             record_size_bytes: written.bytes.len() as u64,
@@ -193,7 +192,7 @@ impl Engine {
             parts,
         };
         let (header, total_difficulty) = (record.header.clone(), record.total_difficulty);
-        let layer = Layer::new(record.block, header, total_difficulty, rows, branches, place);
+        let layer = Layer::new(record.block, header, total_difficulty, rows, whole_branches(&record.branches), place);
         let span = Span::of_layer(layer).map_err(|error| self.poison(&error.to_string()))?;
         let (lsn, file) = (written.lsn, written.file);
         writer.journal.shrink();

@@ -24,7 +24,7 @@ use crate::{
 };
 use alloy_primitives::map::{B256Map, B256Set};
 use alloy_rlp::Encodable;
-use starling_primitives::{Account, Address, B256, SlotDiff, U256};
+use starling_primitives::{Account, Address, B256, Bytes, SlotDiff, U256};
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
@@ -54,13 +54,14 @@ impl Flush<'_> {
     pub(crate) fn run(mut self) -> Result<Meta, TableError> {
         let rows: Vec<Arc<[u8]>> = self.layers.iter().map(|layer| layer.rows()).collect::<Result<_, _>>()?;
         let sections: Vec<Sections<'_>> = rows.iter().map(|rows| Sections::decode(rows)).collect::<Result<_, _>>()?;
+        let branches: Vec<Bytes> = self.layers.iter().map(|layer| layer.branches()).collect::<Result<_, _>>()?;
         let mut batch = self.store.batch()?;
         let mut state = StateRows::new(self.meta.storage_id_next, &*batch, &sections)?;
         let mut transactions = Vec::new();
         let mut writer = self.blocks.writer(self.meta.blocks_end);
-        for (layer, sections) in self.layers.iter().zip(&sections) {
+        for ((layer, sections), branches) in self.layers.iter().zip(&sections).zip(&branches) {
             self.check_stop()?;
-            let changes = state.add_block(layer, sections, &*batch)?;
+            let changes = state.add_block(layer.block.number, sections, branches, &*batch)?;
             let place = writer.append(layer.block.number, &read_body(layer)?, &changes)?;
             write_block(&mut *batch, layer)?;
             let places = sections.tx_hashes.iter().zip(0..);
@@ -173,11 +174,11 @@ impl<'a> StateRows<'a> {
     /// Adds a block's rows; `tables` are as before the flush.
     fn add_block<R: Rows + ?Sized>(
         &mut self,
-        layer: &Layer,
+        number: u64,
         block: &Sections<'a>,
+        branches: &'a [u8],
         tables: &R,
     ) -> Result<Changes, TableError> {
-        let number = layer.block.number;
         let mut changes = Changes::default();
         for (row, slots) in &block.accounts {
             self.add_account(number, row, slots);
@@ -193,7 +194,7 @@ impl<'a> StateRows<'a> {
             let id = self.accounts.get(account).copied().flatten().map_or(0, |(_, id)| id);
             self.ids_before.get(account).copied().filter(|before| *before == id)
         };
-        self.branches.add(&layer.with_branches()?, block, tables, &id_before)?;
+        self.branches.add(block, branches, tables, &id_before)?;
         Ok(changes)
     }
 

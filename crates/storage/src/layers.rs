@@ -22,8 +22,6 @@ use std::{borrow::Cow, ops::Range, sync::Arc};
 
 /// What a layer takes besides its rows: header, places, the tree's entry.
 const LAYER_OVERHEAD_BYTES: usize = 1024;
-/// What a branch row takes besides its bytes: handle, counter, and the allocator's rounding.
-const BRANCH_OVERHEAD_BYTES: usize = 80;
 
 /// Some bytes of a journal file.
 #[derive(Debug, Clone)]
@@ -44,38 +42,41 @@ impl Extent {
     }
 }
 
-/// Some bytes of a layer: in memory or read from a file.
-fn bytes_at<'a>(
-    held: Option<&'a [u8]>,
-    stored: &Extent,
-    start: usize,
-    length: usize,
-) -> Result<Cow<'a, [u8]>, ReadError> {
-    let start = start.min(stored.length);
-    let range = start..start.saturating_add(length).min(stored.length);
-    match held {
-        Some(held) => Ok(Cow::Borrowed(&held[range])),
-        None => stored.read(range).map(Cow::Owned),
-    }
-}
-
-/// A layer's branch rows, by ordinal.
+/// A layer's bytes in memory.
 #[derive(Debug, Clone)]
-pub(crate) enum Branches {
-    /// Whole.
-    Whole(Arc<[Bytes]>),
-    /// As the journal holds them.
-    Patches(Arc<[u8]>),
-    /// Left in the journal.
-    Stored,
+struct Held {
+    rows: Arc<[u8]>,
+    branches: Bytes,
 }
 
 /// A branch row of a layer.
 #[derive(Debug)]
-pub(crate) enum BranchBytes {
-    Whole(Bytes),
+pub(crate) enum BranchBytes<'a> {
+    Whole(Cow<'a, [u8]>),
     /// What to make of the row in the layer below.
-    Patch(Vec<u8>),
+    Patch(Cow<'a, [u8]>),
+}
+
+impl<'a> BranchBytes<'a> {
+    fn new(patch: Cow<'a, [u8]>) -> Result<Self, Malformed> {
+        Ok(match patch::is_whole(&patch)? {
+            true => Self::Whole(match patch {
+                Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[1..]),
+                Cow::Owned(bytes) => Cow::Owned(bytes[1..].into()),
+            }),
+            false => Self::Patch(patch),
+        })
+    }
+
+    /// The row of an ordinal among a layer's.
+    pub(crate) fn of(branches: &'a [u8], ordinal: u32) -> Result<Self, ReadError> {
+        let cut = |start: usize, length: usize| {
+            let bytes = branches.get(start..).and_then(|bytes| bytes.get(..length));
+            bytes.map(Cow::Borrowed).ok_or_else(|| ReadError::Damaged("place of a branch row".into()))
+        };
+        let patch = rows::read_patch(ordinal, cut)?;
+        Self::new(patch).map_err(|error| ReadError::Damaged(error.to_string()))
+    }
 }
 
 /// What one block changed. The block's body stays in the journal.
@@ -90,9 +91,8 @@ pub(crate) struct Layer {
     pub(crate) body: Extent,
     /// Accounts and slots that it changed.
     pub(crate) changed_keys: usize,
-    /// [`rows`] in memory; none once they are read back from the journal instead.
-    held: Option<Arc<[u8]>>,
-    branches: Branches,
+    /// None once it is read back from the journal instead.
+    held: Option<Held>,
     stored_rows: Extent,
     stored_patches: Extent,
 }
@@ -108,12 +108,13 @@ pub(crate) struct Place {
 }
 
 impl Layer {
+    /// `branches` are whole or as they stand in the journal.
     pub(crate) fn new(
         block: BlockRef,
         header: Header,
         total_difficulty: Option<U256>,
         rows: &[u8],
-        branches: Branches,
+        branches: Bytes,
         place: Place,
     ) -> Self {
         let extent = |range: &Range<usize>| Extent {
@@ -129,8 +130,7 @@ impl Layer {
             record_size_bytes: place.record_size_bytes,
             body: extent(&place.parts.body),
             changed_keys: 0,
-            held: Some(rows.into()),
-            branches,
+            held: Some(Held { rows: rows.into(), branches }),
             stored_rows: extent(&place.parts.rows),
             stored_patches: extent(&place.parts.patches),
         }
@@ -142,12 +142,7 @@ impl Layer {
 
     /// Bytes of memory that the layer holds, indexes apart.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let branches = match &self.branches {
-            Branches::Whole(rows) => rows.iter().map(|row| row.len() + BRANCH_OVERHEAD_BYTES).sum(),
-            Branches::Patches(patches) => patches.len(),
-            Branches::Stored => 0,
-        };
-        LAYER_OVERHEAD_BYTES + self.held.as_ref().map_or(0, |held| held.len()) + branches
+        LAYER_OVERHEAD_BYTES + self.held.as_ref().map_or(0, |held| held.rows.len() + held.branches.len())
     }
 
     /// Whether its rows are in memory.
@@ -157,46 +152,43 @@ impl Layer {
 
     /// The same layer, its rows left in the journal.
     pub(crate) fn spilled(&self) -> Self {
-        Self { held: None, branches: Branches::Stored, ..self.clone() }
-    }
-
-    /// The same layer with its branch rows in memory, in one of their forms.
-    pub(crate) fn with_branches(&self) -> Result<Self, ReadError> {
-        let branches = match &self.branches {
-            Branches::Stored => Branches::Patches(self.stored_patches.read_all()?.into()),
-            held => held.clone(),
-        };
-        Ok(Self { branches, ..self.clone() })
+        Self { held: None, ..self.clone() }
     }
 
     /// All its rows.
     pub(crate) fn rows(&self) -> Result<Arc<[u8]>, ReadError> {
         match &self.held {
-            Some(held) => Ok(held.clone()),
+            Some(held) => Ok(held.rows.clone()),
             None => Ok(self.stored_rows.read_all()?.into()),
         }
     }
 
+    /// All its branch rows, for [`BranchBytes::of`].
+    pub(crate) fn branches(&self) -> Result<Bytes, ReadError> {
+        match &self.held {
+            Some(held) => Ok(held.branches.clone()),
+            None => Ok(self.stored_patches.read_all()?.into()),
+        }
+    }
+
     /// A branch row by its ordinal.
-    pub(crate) fn branch(&self, ordinal: u32) -> Result<BranchBytes, ReadError> {
-        let patches = match &self.branches {
-            Branches::Whole(rows) => {
-                let row = rows.get(ordinal as usize).ok_or_else(|| self.damaged(Malformed("ordinal")))?;
-                return Ok(BranchBytes::Whole(row.clone()));
-            }
-            Branches::Patches(patches) => Some(&patches[..]),
-            Branches::Stored => None,
+    fn branch(&self, ordinal: u32) -> Result<BranchBytes<'_>, ReadError> {
+        let held = self.held.as_ref().map(|held| &held.branches[..]);
+        let patch = match held {
+            Some(branches) => return BranchBytes::of(branches, ordinal),
+            None => rows::read_patch(ordinal, |start, length| self.stored_patches.read(start..start + length))?,
         };
-        let patch = rows::read_patch(ordinal, |start, length| bytes_at(patches, &self.stored_patches, start, length))?;
-        Ok(match patch::whole(&patch) {
-            Some(row) => BranchBytes::Whole(Bytes::copy_from_slice(row)),
-            None => BranchBytes::Patch(patch.into_owned()),
-        })
+        BranchBytes::new(Cow::Owned(patch)).map_err(|error| self.damaged(error))
     }
 
     /// At most `length` bytes of its rows.
     fn rows_at(&self, at: u32, length: usize) -> Result<Cow<'_, [u8]>, ReadError> {
-        bytes_at(self.held.as_deref(), &self.stored_rows, at as usize, length)
+        let start = (at as usize).min(self.stored_rows.length);
+        let range = start..start.saturating_add(length).min(self.stored_rows.length);
+        match &self.held {
+            Some(held) => Ok(Cow::Borrowed(&held.rows[range])),
+            None => self.stored_rows.read(range).map(Cow::Owned),
+        }
     }
 
     fn is_row(&self, entry: &Entry, key: &Key<'_>) -> Result<bool, ReadError> {
@@ -251,7 +243,7 @@ impl<'a> HashedKey<'a> {
 impl Span {
     /// The index over one block's rows; fills in how many keys the block changed.
     pub(crate) fn of_layer(mut layer: Layer) -> Result<Self, Malformed> {
-        let rows = layer.held.clone().ok_or(Malformed("layer"))?;
+        let rows = layer.held.as_ref().map(|held| held.rows.clone()).ok_or(Malformed("layer"))?;
         let (index, changed_keys) = Index::of_rows(&rows)?;
         layer.changed_keys = changed_keys;
         Ok(Self { layers: vec![Arc::new(layer)], index: Arc::new(index) })
@@ -328,7 +320,7 @@ impl Hit<'_> {
     }
 
     /// The branch row, none if the branch is gone.
-    pub(crate) fn branch(&self) -> Result<Option<BranchBytes>, ReadError> {
+    pub(crate) fn branch(&self) -> Result<Option<BranchBytes<'_>>, ReadError> {
         let head = self.layer.rows_at(self.row, ROW_HEAD_SIZE_BYTES_MAX)?;
         let (_, ordinal) = rows::branch(&mut Reader::new(&head)).map_err(|error| self.layer.damaged(error))?;
         ordinal.map(|ordinal| self.layer.branch(ordinal)).transpose()

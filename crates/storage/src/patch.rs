@@ -39,9 +39,13 @@ pub(crate) fn encode(out: &mut Vec<u8>, base: Option<&[u8]>, row: &[u8]) {
     out.extend_from_slice(row);
 }
 
-/// The row, if its bytes stand here whole.
-pub(crate) fn whole(patch: &[u8]) -> Option<&[u8]> {
-    patch.split_first().filter(|(form, _)| **form == WHOLE).map(|(_, row)| row)
+/// Whether the row's bytes stand here whole, behind the first.
+pub(crate) fn is_whole(patch: &[u8]) -> Result<bool, Malformed> {
+    match patch.first() {
+        Some(&WHOLE) => Ok(true),
+        Some(&CHANGE) => Ok(false),
+        _ => Err(Malformed("branch row")),
+    }
 }
 
 /// The row that a change makes of its base. Another base than the one it was made for is an error.
@@ -165,7 +169,7 @@ mod tests {
         let mut patch = Vec::new();
         encode(&mut patch, Some(base), row);
         assert!(patch.len() <= size_bytes_max, "{} bytes, not {size_bytes_max}", patch.len());
-        let back = whole(&patch).map(Vec::from).map_or_else(|| apply(&patch, base), Ok);
+        let back = if is_whole(&patch) == Ok(true) { Ok(patch[1..].to_vec()) } else { apply(&patch, base) };
         assert_eq!(back.as_deref(), Ok(row));
     }
 

@@ -17,12 +17,13 @@ use crate::{
         record::{block_ref, decode_block, decode_head, encode_block},
         replay::{self, Replayed},
     },
-    layers::{Branches, Layer, Place, Span},
+    layers::{Layer, Place, Span},
     rows::whole_branches,
     schema::{FORMAT_VERSION, FileOffset, KEY_CONFIG, KEY_FORMAT, KEY_META, Meta, Table, version_error},
     tables::{Store, TableError, get_vec},
     tree::Snapshot,
 };
+use starling_primitives::Bytes;
 use std::{
     io,
     path::PathBuf,
@@ -122,7 +123,7 @@ fn genesis_layer(genesis: &GenesisRecord) -> Result<Arc<Layer>, io::Error> {
     let file = memory.open("genesis", true)?;
     file.write_at(&bytes, 0)?;
     let record = &genesis.block;
-    let branches = Branches::Whole(whole_branches(&record.branches).into());
+    let branches = whole_branches(&record.branches);
     let rows = &bytes[parts.rows.clone()];
     let place = Place { lsn: 0, record_size_bytes: 0, file, at: 0, parts };
     Ok(Arc::new(Layer::new(record.block, record.header.clone(), record.total_difficulty, rows, branches, place)))
@@ -179,7 +180,7 @@ impl Replay {
             return Ok(());
         }
         let rows = &record.payload[payload.parts.rows.clone()];
-        let branches = Branches::Patches(record.payload[payload.parts.patches.clone()].into());
+        let branches = Bytes::copy_from_slice(&record.payload[payload.parts.patches.clone()]);
         let place = Place {
             lsn: record.lsn,
             record_size_bytes: (journal::frame::RECORD_HEADER_SIZE_BYTES + record.payload.len()) as u64,

@@ -121,19 +121,26 @@ pub(crate) fn encode(out: &mut Vec<u8>, tx_hashes: &[B256], diff: &StateDiff, br
 }
 
 /// A block's branch rows that are not gone, in the order of their ordinals: before and after.
-fn kept_branches(branches: &BranchChanges) -> impl Iterator<Item = (Option<&Bytes>, &Bytes)> {
+fn kept_branches(branches: &BranchChanges) -> impl Iterator<Item = (Option<&Bytes>, &Bytes)> + Clone {
     let storages = branches.storages.iter().flat_map(|storage| &storage.rows);
     let rows = branches.accounts.iter().chain(storages);
     rows.filter_map(|row| Some((row.before.as_ref(), row.after.as_ref()?)))
 }
 
-/// A block's branch rows as a layer holds them, by ordinal.
-pub(crate) fn whole_branches(branches: &BranchChanges) -> Vec<Bytes> {
-    kept_branches(branches).map(|(_, row)| row.clone()).collect()
+/// A block's branch rows as its layer holds them: as in the journal, but all whole.
+pub(crate) fn whole_branches(branches: &BranchChanges) -> Bytes {
+    let size_bytes: usize = kept_branches(branches).map(|(_, row)| 4 + 1 + row.len()).sum();
+    let mut out = Vec::with_capacity(4 + size_bytes);
+    put_patches(&mut out, kept_branches(branches).map(|(_, row)| (None, row)));
+    out.into()
 }
 
 /// Appends a block's branch rows as the journal holds them.
 pub(crate) fn encode_patches(out: &mut Vec<u8>, branches: &BranchChanges) {
+    put_patches(out, kept_branches(branches));
+}
+
+fn put_patches<'a>(out: &mut Vec<u8>, rows: impl Iterator<Item = (Option<&'a Bytes>, &'a Bytes)> + Clone) {
     let start = out.len();
     let mut place = start;
     let mut note_place = |out: &mut Vec<u8>| {
@@ -141,15 +148,15 @@ pub(crate) fn encode_patches(out: &mut Vec<u8>, branches: &BranchChanges) {
         out[place..place + 4].copy_from_slice(&at.to_le_bytes());
         place += 4;
     };
-    out.resize(start + 4 * (kept_branches(branches).count() + 1), 0);
-    for (before, row) in kept_branches(branches) {
+    out.resize(start + 4 * (rows.clone().count() + 1), 0);
+    for (before, row) in rows {
         note_place(out);
         patch::encode(out, before.map(|before| &before[..]), row);
     }
     note_place(out);
 }
 
-/// Reads one of a block's patches; `read` gives the bytes in a range of what [`encode_patches`] wrote.
+/// Reads one of a block's patches; `read` gives so many bytes from a place of what [`encode_patches`] wrote.
 pub(crate) fn read_patch<T: AsRef<[u8]>>(
     ordinal: u32,
     read: impl Fn(usize, usize) -> Result<T, ReadError>,

@@ -171,9 +171,9 @@ impl View {
                 Found::Wiped => break None,
                 Found::Hit(hit) => match hit.branch()? {
                     None => break None,
-                    Some(BranchBytes::Whole(row)) => break Some(row),
+                    Some(BranchBytes::Whole(row)) => break Some(Bytes::from(row.into_owned())),
                     Some(BranchBytes::Patch(patch)) => {
-                        patches.push(patch);
+                        patches.push(patch.into_owned());
                         hit.parent()
                     }
                 },

@@ -217,9 +217,9 @@ fn check_branches(read: &[StoredBranch<'_>], written: &[BranchRow], patches: &[u
         assert_eq!(Nibbles::from_nibbles(path), row.path);
         let patch = ordinal
             .map(|ordinal| read_patch(ordinal, |start, length| Ok(&patches[start..start + length])).expect("a patch"));
-        let after = patch.map(|patch| match patch::whole(patch) {
-            Some(row) => row.to_vec(),
-            None => patch::apply(patch, row.before.as_ref().expect("a base")).expect("applied"),
+        let after = patch.map(|patch| match patch::is_whole(patch).expect("a form") {
+            true => patch[1..].to_vec(),
+            false => patch::apply(patch, row.before.as_ref().expect("a base")).expect("applied"),
         });
         assert_eq!(after.as_deref(), row.after.as_ref().map(|after| &after[..]));
     }
