@@ -1,4 +1,4 @@
-use crate::{ChainCore, ChainError, InvalidReason, core::header_of, invalid::Verdict, times::Watch};
+use crate::{BadBlock, ChainCore, ChainError, InvalidReason, core::header_of, invalid::Verdict, times::Watch};
 use alloy_rlp::Decodable;
 use starling_execution::{BlockError, ExecutedBlock, LookAhead};
 use starling_primitives::{
@@ -116,8 +116,11 @@ impl ChainCore {
         metrics::counter!("chain_blocks_refused_total").increment(1);
         // Engine API: a parent from before the merge is named by the zero hash.
         let valid = if parent.difficulty.is_zero() { block.block.header.parent_hash } else { B256::ZERO };
-        let verdict = Verdict { latest_valid: Some(valid), why: why.clone() };
-        self.invalid.insert_bad(block, verdict);
+        // A body that is not the header's refutes itself only: the right one may come under the same hash.
+        if block.is_of_its_header() {
+            self.invalid.insert(block.hash, Verdict { latest_valid: Some(valid), why: why.clone() });
+        }
+        self.invalid.show(BadBlock { block, why: why.clone() });
         self.shared.set_bad_blocks(self.invalid.bad_blocks());
         ImportOutcome::Invalid { latest_valid: Some(valid), why }
     }

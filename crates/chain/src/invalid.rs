@@ -58,14 +58,13 @@ impl InvalidBlocks {
         self.verdicts.get(hash)
     }
 
-    /// Remembers a block that broke a rule itself.
-    pub(crate) fn insert_bad(&mut self, block: Arc<PreparedBlock>, verdict: Verdict) {
-        self.insert(block.hash, verdict.clone());
+    /// Keeps a block that broke a rule itself, for people.
+    pub(crate) fn show(&mut self, block: BadBlock) {
         self.bad.truncate(BAD_BLOCKS_MAX - 1);
-        self.bad.push_front(BadBlock { block, why: verdict.why });
+        self.bad.push_front(block);
     }
 
-    /// Remembers a hash; descendants of invalid blocks are only hashes.
+    /// Remembers the hash of a block that broke a rule itself, or descends from one that did.
     pub(crate) fn insert(&mut self, hash: B256, verdict: Verdict) {
         if self.verdicts.insert(hash, verdict).is_some() {
             return;

@@ -105,6 +105,18 @@ fn an_invalid_block_is_refused_with_its_reason_and_so_are_its_children() {
 }
 
 #[test]
+fn a_wrong_body_says_nothing_of_the_block_that_its_header_names() {
+    let Some((mut chain, blocks)) = imported() else { return };
+    assert_eq!(chain.rewind(30).unwrap().number, 30);
+    let emptied = altered(&chain, &blocks[30], |block| block.block.body.transactions.clear());
+    assert_eq!(emptied.hash, blocks[30].hash);
+    assert_ne!(emptied.rlp, blocks[30].rlp, "a block with transactions");
+    assert!(matches!(chain.import(emptied).unwrap(), ImportOutcome::Invalid { .. }));
+    assert_eq!(chain.bad_blocks().len(), 1);
+    assert_eq!(chain.import(blocks[30].clone()).unwrap(), ImportOutcome::Valid);
+}
+
+#[test]
 fn an_unknown_parent_is_said_to_be_unknown() {
     let Some((genesis, blocks)) = fixture("rpc-compat") else { return };
     let mut chain = open(&genesis, StorageConfig::memory());

@@ -90,6 +90,20 @@ impl PreparedBlock {
         Self::from_rlp(spec, alloy_rlp::encode(block).into())
     }
 
+    /// Whether the body, and the access list beside it, are those that the header names. If not, the block's hash says
+    /// nothing of them: another body may come under the same hash and be right.
+    pub fn is_of_its_header(&self) -> bool {
+        let header = &self.block.header;
+        let list_fits = match &self.access_list {
+            Some(list) => header.block_access_list_hash == Some(keccak256(list)),
+            None => true,
+        };
+        list_fits
+            && header.transactions_root == self.transactions_root
+            && header.ommers_hash == self.ommers_hash
+            && header.withdrawals_root == self.withdrawals_root
+    }
+
     /// Number and hash.
     pub fn at(&self) -> BlockRef {
         BlockRef::new(self.block.header.number, self.hash)
