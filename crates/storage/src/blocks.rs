@@ -148,14 +148,19 @@ impl BlockFiles {
 
     /// One column of a block, read without the others.
     pub(crate) fn column(&self, number: u64, place: BlockPlace, column: Column) -> Result<Bytes, ReadError> {
-        let [bytes] = self.columns(number, place, [column])?;
-        Ok(bytes.into())
+        let failed = |error| damaged(number, error);
+        let header = self.read(number, place, 0, HEADER_SIZE_BYTES)?;
+        let found = find_column(&header, number, column).map_err(failed)?;
+        if found.at.saturating_add(found.length) > place.length as usize {
+            return Err(damaged(number, Malformed("length")));
+        }
+        let packed = self.read(number, place, found.at, found.length)?;
+        unpack(&packed, found.crc).map(Bytes::from).map_err(failed)
     }
 
     /// The keys that a block changed.
     pub(crate) fn changes(&self, number: u64, place: BlockPlace) -> Result<Changes, ReadError> {
-        let [changes] = self.columns(number, place, [Column::Changes])?;
-        Changes::decode(&changes).map_err(|error| damaged(number, error))
+        Changes::decode(&self.column(number, place, Column::Changes)?).map_err(|error| damaged(number, error))
     }
 
     /// Reads a whole entry and looks at every checksum.
@@ -169,17 +174,22 @@ impl BlockFiles {
         place: BlockPlace,
         wanted: [Column; N],
     ) -> Result<[Vec<u8>; N], ReadError> {
-        let io = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => damaged(number, Malformed("place")),
-            _ => ReadError::Io(error.to_string()),
-        };
-        let handle = self.handle(place.start.file, false).map_err(io)?;
-        let entry = read_vec(&*handle, place.start.offset, place.length as usize).map_err(io)?;
+        let entry = self.read(number, place, 0, place.length as usize)?;
         let mut columns = std::array::from_fn(|_| Vec::new());
         for (to, column) in columns.iter_mut().zip(wanted) {
             *to = decode_column(&entry, number, column).map_err(|error| damaged(number, error))?;
         }
         Ok(columns)
+    }
+
+    /// Some bytes of a block's entry.
+    fn read(&self, number: u64, place: BlockPlace, at: usize, length: usize) -> Result<Vec<u8>, ReadError> {
+        let handle = self.handle(place.start.file, false);
+        let bytes = handle.and_then(|handle| read_vec(&*handle, place.start.offset + at as u64, length));
+        bytes.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => damaged(number, Malformed("place")),
+            _ => ReadError::Io(error.to_string()),
+        })
     }
 }
 
@@ -229,7 +239,14 @@ fn encode_entry(number: u64, body: &Body, changes: &Changes) -> Result<Vec<u8>, 
     Ok(header)
 }
 
-fn decode_column(entry: &[u8], number: u64, column: Column) -> Result<Vec<u8>, Malformed> {
+/// A column within its entry.
+struct ColumnPlace {
+    at: usize,
+    length: usize,
+    crc: u32,
+}
+
+fn find_column(entry: &[u8], number: u64, column: Column) -> Result<ColumnPlace, Malformed> {
     let header = entry.get(..HEADER_SIZE_BYTES - 4).ok_or(Malformed("header"))?;
     let crc = Reader::new_at(entry, HEADER_SIZE_BYTES - 4).u32()?;
     let reader = &mut Reader::new(header);
@@ -241,8 +258,15 @@ fn decode_column(entry: &[u8], number: u64, column: Column) -> Result<Vec<u8>, M
         at = at.saturating_add(reader.u32()? as usize);
         reader.u32()?;
     }
-    let (length, crc) = (reader.u32()?, reader.u32()?);
-    let packed = Reader::new_at(entry, at).take(length as usize)?;
+    Ok(ColumnPlace { at, length: reader.u32()? as usize, crc: reader.u32()? })
+}
+
+fn decode_column(entry: &[u8], number: u64, column: Column) -> Result<Vec<u8>, Malformed> {
+    let place = find_column(entry, number, column)?;
+    unpack(Reader::new_at(entry, place.at).take(place.length)?, place.crc)
+}
+
+fn unpack(packed: &[u8], crc: u32) -> Result<Vec<u8>, Malformed> {
     if crc32fast::hash(packed) != crc {
         return Err(Malformed("checksum"));
     }

@@ -261,19 +261,27 @@ impl View {
 
     /// RLP of a kept block, the rest of its entry left unread.
     pub fn block_rlp(&self, block: BlockRef) -> Result<Option<Bytes>, ReadError> {
-        self.column(block, Column::Rlp)
+        self.column(block, Column::Rlp, |body| body.rlp)
     }
 
     /// Receipts of a kept block in their stored form; empty bytes for genesis.
     pub fn receipts(&self, block: BlockRef) -> Result<Option<Bytes>, ReadError> {
-        self.column(block, Column::Receipts)
+        self.column(block, Column::Receipts, |body| body.receipts)
     }
 
-    fn column(&self, block: BlockRef, column: Column) -> Result<Option<Bytes>, ReadError> {
+    /// Block access list of a kept block as RLP (EIP-7928); none before its fork. Kept as long as the block itself,
+    /// and so longer than the 113,056 blocks for which a peer may ask.
+    pub fn access_list(&self, block: BlockRef) -> Result<Option<Bytes>, ReadError> {
+        // an empty list is the RLP of one, never no bytes
+        let list = self.column(block, Column::AccessList, |body| body.access_list.unwrap_or_default())?;
+        Ok(list.filter(|list| !list.is_empty()))
+    }
+
+    fn column(&self, block: BlockRef, column: Column, of_body: fn(Body) -> Bytes) -> Result<Option<Bytes>, ReadError> {
         self.check()?;
         if let Some(layer) = self.layer(block) {
             let body = read_body(layer).map_err(|error| ReadError::Damaged(error.to_string()))?;
-            return Ok(Some(if column == Column::Receipts { body.receipts } else { body.rlp }));
+            return Ok(Some(of_body(body)));
         }
         let tables = &self.chain.snapshot.generation;
         if tables.canonical_hash(block.number)? != Some(block.hash) {

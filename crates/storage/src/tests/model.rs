@@ -307,6 +307,9 @@ pub(super) fn check_block(view: &View, block: &Block) {
     let stored = view.block(at).expect("block").expect("it is kept");
     assert_eq!((&stored.rlp, &stored.senders), (&record.rlp, &record.senders));
     assert_eq!((&stored.receipts, &stored.access_list), (&record.receipts, &record.access_list));
+    assert_eq!(view.access_list(at).expect("access list"), record.access_list);
+    assert_eq!(view.receipts(at).expect("receipts").as_ref(), Some(&record.receipts));
+    assert_eq!(view.block_rlp(at).expect("block").as_ref(), Some(&record.rlp));
     for (index, hash) in (0..).zip(&record.tx_hashes) {
         assert_eq!(view.transaction(hash).expect("transaction"), Some((at.number, index)));
     }
