@@ -157,6 +157,11 @@ impl ChainView {
         self.view.receipts(at)
     }
 
+    /// A block's access list as RLP (EIP-7928); none before Amsterdam, or if the block is not kept.
+    pub fn access_list(&self, at: BlockRef) -> Result<Option<Bytes>, ReadError> {
+        self.view.access_list(at)
+    }
+
     /// Total difficulty up to and with a block; none on proof of stake.
     pub fn total_difficulty(&self, at: BlockRef) -> Result<Option<U256>, ReadError> {
         self.view.total_difficulty(at)

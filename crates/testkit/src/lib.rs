@@ -10,6 +10,7 @@
 //! | [`rpc`] | JSON-RPC answers are those of the published request and response files |
 //! | [`engine`] | every payload is judged right, and so is every payload with one thing wrong |
 //! | [`crash`] | a process killed at any moment loses nothing and starts again |
+//! | `differential` | random chains give the same on layers, on plain maps and in geth |
 //! | [`interop`] | real peers find, serve and follow it, and it them |
 //! | [`fuzz`] | parsers hold against what strangers send |
 //! | [`bench`] | how fast it is, beside geth |
@@ -19,6 +20,8 @@ pub mod chains;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod crash;
+#[cfg(feature = "conformance")]
+pub mod differential;
 pub mod engine;
 pub mod fixtures;
 pub mod fuzz;
