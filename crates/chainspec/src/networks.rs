@@ -66,6 +66,7 @@ impl ChainSpec {
             deposit_contract: None,
             merge_netsplit_block: None,
             dao_fork_refused_block: None,
+            builder_requests: true,
             genesis_header: Header {
                 ommers_hash: EMPTY_OMMER_ROOT_HASH,
                 state_root: state_root(&MemoryState::default()),

@@ -80,6 +80,9 @@ pub struct ChainSpec {
     /// Where this chain stayed without the DAO fork while others took it. Its blocks must then not
     /// carry the DAO's extra data, and the point counts in fork ids.
     pub dao_fork_refused_block: Option<u64>,
+    /// Whether Amsterdam brings the requests of builders (EIP-8282), whose contracts must then be there. Its devnets
+    /// of before had none.
+    pub builder_requests: bool,
     /// The genesis header, its state root computed.
     pub genesis_header: Header,
     /// The genesis accounts; built-in networks parse them at first use.

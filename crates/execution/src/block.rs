@@ -253,7 +253,7 @@ impl<'a> BlockRun<'a> {
         }
         let requests = if self.fork >= Fork::Prague {
             let deposits = requests::deposits(self.spec.deposit_contract, &self.receipts)?;
-            Some(system::requests(&mut self.machine, self.recorder.as_mut(), self.fork, deposits)?)
+            Some(system::requests(&mut self.machine, self.recorder.as_mut(), self.spec, self.fork, deposits)?)
         } else {
             None
         };

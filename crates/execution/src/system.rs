@@ -16,7 +16,7 @@ use alloy_eips::{
     },
 };
 use alloy_primitives::{Address, Bytes};
-use starling_chainspec::Fork;
+use starling_chainspec::{ChainSpec, Fork};
 use starling_primitives::Header;
 
 /// Gas of a system call. Since Amsterdam there is state gas for 16 storage writes on top (EIP-8037),
@@ -54,12 +54,13 @@ pub(crate) fn before_transactions(
 pub(crate) fn requests(
     machine: &mut Machine<'_>,
     mut recorder: Option<&mut AccessRecorder>,
+    spec: &ChainSpec,
     fork: Fork,
     deposits: Option<Bytes>,
 ) -> Result<Vec<Bytes>, BlockError> {
     let mut requests = Vec::from_iter(deposits);
     for (since, kind, contract) in REQUEST_CONTRACTS {
-        if fork < since {
+        if fork < since || (since == Fork::Amsterdam && !spec.builder_requests) {
             continue;
         }
         if !machine.overlay().account(&contract)?.is_some_and(|info| info.has_code()) {

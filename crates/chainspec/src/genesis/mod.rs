@@ -78,6 +78,7 @@ fn with_header(name: &str, config: Config, genesis_header: Header) -> ChainSpec 
         deposit_contract: config.deposit_contract,
         merge_netsplit_block: config.merge_netsplit_block,
         dao_fork_refused_block: config.dao_fork_refused_block,
+        builder_requests: true,
         genesis_header,
         genesis_state: MemoryState::default().into(),
     }
