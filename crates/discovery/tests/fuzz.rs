@@ -57,8 +57,8 @@ fn sent(discv4: &mut Discv4) -> Vec<(SocketAddr, Vec<u8>)> {
 
 /// Answers the Ping that is among what was sent, so that the stranger is proven.
 fn prove(discv4: &mut Discv4, stranger: &NodeKey, from: SocketAddr, now: Instant) {
-    let ping = sent(discv4).into_iter().filter_map(|(_, bytes)| Packet::decode(&bytes).ok());
-    let Some(ping) = ping.filter(|sent| matches!(sent.packet, Packet::Ping { .. })).last() else { return };
+    let mut packets = sent(discv4).into_iter().filter_map(|(_, bytes)| Packet::decode(&bytes).ok());
+    let Some(ping) = packets.rfind(|sent| matches!(sent.packet, Packet::Ping { .. })) else { return };
     let pong = Packet::Pong {
         to: Default::default(),
         ping_hash: ping.hash,
