@@ -11,6 +11,7 @@
 //! | [`engine`] | every payload is judged right, and so is every payload with one thing wrong |
 //! | [`crash`] | a process killed at any moment loses nothing and starts again |
 //! | `differential` | random chains give the same on layers, on plain maps and in geth |
+//! | [`mutate`] | the conformance runner notices when one rule of the protocol is changed |
 //! | [`interop`] | real peers find, serve and follow it, and it them |
 //! | [`fuzz`] | parsers hold against what strangers send |
 //! | [`bench`] | how fast it is, beside geth |
@@ -28,6 +29,7 @@ pub mod fuzz;
 pub mod http;
 pub mod interop;
 pub mod memory;
+pub mod mutate;
 pub mod node;
 pub mod rpc;
 
