@@ -6,8 +6,9 @@
 //!
 //! `wiped` stops the walk: a row of an account's storage that is older than the account's last wipe is gone.
 //!
-//! Branch rows are whole in the layers of blocks that came since the start. Of layers replayed or left in the journal
+//! Branch rows are whole in the newest layers of blocks that came since the start. Of older ones, and of those replayed,
 //! only [`crate::patch`]es are at hand: a reader goes on to the layer below until it has a whole row to put them on.
+//! What changes often is found whole, what changes seldom has few patches.
 
 use crate::{
     codec::{Malformed, Reader},
@@ -40,13 +41,6 @@ impl Extent {
     pub(crate) fn read_all(&self) -> Result<Vec<u8>, ReadError> {
         self.read(0..self.length)
     }
-}
-
-/// A layer's bytes in memory.
-#[derive(Debug, Clone)]
-struct Held {
-    rows: Arc<[u8]>,
-    branches: Bytes,
 }
 
 /// A branch row of a layer.
@@ -91,8 +85,10 @@ pub(crate) struct Layer {
     pub(crate) body: Extent,
     /// Accounts and slots that it changed.
     pub(crate) changed_keys: usize,
-    /// None once it is read back from the journal instead.
-    held: Option<Held>,
+    /// Rows in memory; none once they are read back from the journal instead.
+    rows: Option<Arc<[u8]>>,
+    /// Branch rows in memory, likewise.
+    branches: Option<Bytes>,
     stored_rows: Extent,
     stored_patches: Extent,
 }
@@ -130,7 +126,8 @@ impl Layer {
             record_size_bytes: place.record_size_bytes,
             body: extent(&place.parts.body),
             changed_keys: 0,
-            held: Some(Held { rows: rows.into(), branches }),
+            rows: Some(rows.into()),
+            branches: Some(branches),
             stored_rows: extent(&place.parts.rows),
             stored_patches: extent(&place.parts.patches),
         }
@@ -142,39 +139,49 @@ impl Layer {
 
     /// Bytes of memory that the layer holds, indexes apart.
     pub(crate) fn memory_bytes(&self) -> usize {
-        LAYER_OVERHEAD_BYTES + self.held.as_ref().map_or(0, |held| held.rows.len() + held.branches.len())
+        let rows = self.rows.as_ref().map_or(0, |rows| rows.len());
+        LAYER_OVERHEAD_BYTES + rows + self.branches.as_ref().map_or(0, |branches| branches.len())
     }
 
     /// Whether its rows are in memory.
     pub(crate) fn is_held(&self) -> bool {
-        self.held.is_some()
+        self.rows.is_some()
+    }
+
+    /// Whether its branch rows are in memory.
+    pub(crate) fn holds_branches(&self) -> bool {
+        self.branches.is_some()
     }
 
     /// The same layer, its rows left in the journal.
     pub(crate) fn spilled(&self) -> Self {
-        Self { held: None, ..self.clone() }
+        Self { rows: None, ..self.without_branches() }
+    }
+
+    /// The same layer, its branch rows left in the journal.
+    pub(crate) fn without_branches(&self) -> Self {
+        Self { branches: None, ..self.clone() }
     }
 
     /// All its rows.
     pub(crate) fn rows(&self) -> Result<Arc<[u8]>, ReadError> {
-        match &self.held {
-            Some(held) => Ok(held.rows.clone()),
+        match &self.rows {
+            Some(rows) => Ok(rows.clone()),
             None => Ok(self.stored_rows.read_all()?.into()),
         }
     }
 
     /// All its branch rows, for [`BranchBytes::of`].
     pub(crate) fn branches(&self) -> Result<Bytes, ReadError> {
-        match &self.held {
-            Some(held) => Ok(held.branches.clone()),
+        match &self.branches {
+            Some(branches) => Ok(branches.clone()),
             None => Ok(self.stored_patches.read_all()?.into()),
         }
     }
 
     /// A branch row by its ordinal.
     fn branch(&self, ordinal: u32) -> Result<BranchBytes<'_>, ReadError> {
-        let held = self.held.as_ref().map(|held| &held.branches[..]);
-        let patch = match held {
+        let patch = match &self.branches {
             Some(branches) => return BranchBytes::of(branches, ordinal),
             None => rows::read_patch(ordinal, |start, length| self.stored_patches.read(start..start + length))?,
         };
@@ -185,8 +192,8 @@ impl Layer {
     fn rows_at(&self, at: u32, length: usize) -> Result<Cow<'_, [u8]>, ReadError> {
         let start = (at as usize).min(self.stored_rows.length);
         let range = start..start.saturating_add(length).min(self.stored_rows.length);
-        match &self.held {
-            Some(held) => Ok(Cow::Borrowed(&held.rows[range])),
+        match &self.rows {
+            Some(rows) => Ok(Cow::Borrowed(&rows[range])),
             None => self.stored_rows.read(range).map(Cow::Owned),
         }
     }
@@ -243,7 +250,7 @@ impl<'a> HashedKey<'a> {
 impl Span {
     /// The index over one block's rows; fills in how many keys the block changed.
     pub(crate) fn of_layer(mut layer: Layer) -> Result<Self, Malformed> {
-        let rows = layer.held.as_ref().map(|held| held.rows.clone()).ok_or(Malformed("layer"))?;
+        let rows = layer.rows.clone().ok_or(Malformed("layer"))?;
         let (index, changed_keys) = Index::of_rows(&rows)?;
         layer.changed_keys = changed_keys;
         Ok(Self { layers: vec![Arc::new(layer)], index: Arc::new(index) })

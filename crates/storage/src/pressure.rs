@@ -3,7 +3,8 @@
 //! ```text
 //! 512 blocks            a flush, as far as finality allows
 //! 70 % of a bound       a flush, whatever finality says, up to 32 blocks behind the head
-//! layers' memory        the oldest layers' rows are left in the journal and read back from there
+//! 64 to 128 blocks      older layers' branch rows are left in the journal, as changes, and read back from there
+//! layers' memory        the oldest layers' other rows too
 //! journal               the writer waits, if a flush can help
 //! 4,096 blocks          the oldest side branch is dropped
 //! ```
@@ -42,6 +43,9 @@ const FRONTIER_ALIGNMENT_BLOCKS: u64 = 16;
 const FLUSH_FRACTION_MIN: u64 = 4;
 /// Newest layers whose rows always stay in memory.
 const HELD_LAYERS_MIN: usize = 8;
+/// Newest layers whose branch rows stay in memory, whole if they came since the start. At twice as many the older ones
+/// are left in the journal, all at once, since each time the tree is made anew.
+const BRANCH_LAYERS_MIN: usize = 64;
 /// How long a writer that is held back sleeps before it looks again.
 const PRESSURE_WAIT: Duration = Duration::from_millis(50);
 
@@ -112,8 +116,23 @@ impl Engine {
         if writer.flushing.is_none() && self.due(writer).is_some() {
             self.wake.ring();
         }
+        if self.snapshot().usage().branch_layers >= 2 * BRANCH_LAYERS_MIN {
+            self.leave_branches();
+        }
         if self.snapshot().usage().memory_bytes > self.config.layer_size_bytes_max {
             self.spill();
+        }
+    }
+
+    /// Leaves the branch rows of all but the newest layers in the journal.
+    fn leave_branches(&self) {
+        let snapshot = self.snapshot();
+        let mut holding: Vec<u64> =
+            snapshot.layers().filter(|layer| layer.holds_branches()).map(|layer| layer.lsn).collect();
+        holding.sort_unstable();
+        if let Some(until) = holding.iter().rev().nth(BRANCH_LAYERS_MIN) {
+            let old = |layer: &Layer| layer.holds_branches() && layer.lsn <= *until;
+            self.publish(snapshot.lightened(&|layer| old(layer).then(|| layer.without_branches())));
         }
     }
 
@@ -133,7 +152,8 @@ impl Engine {
             until = Some(layer.lsn);
         }
         if let Some(until) = until {
-            self.publish(snapshot.spilled(&|layer| layer.lsn <= until));
+            let old = |layer: &Layer| layer.is_held() && layer.lsn <= until;
+            self.publish(snapshot.lightened(&|layer| old(layer).then(|| layer.spilled())));
         }
     }
 

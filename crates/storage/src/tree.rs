@@ -52,6 +52,8 @@ pub(crate) struct Usage {
     pub(crate) journal_bytes: u64,
     /// Bytes of memory.
     pub(crate) memory_bytes: u64,
+    /// Blocks whose branch rows are in memory.
+    pub(crate) branch_layers: usize,
 }
 
 impl Usage {
@@ -59,6 +61,7 @@ impl Usage {
         let layer = node.layer();
         self.layers += 1;
         self.changed_keys += layer.changed_keys;
+        self.branch_layers += usize::from(layer.holds_branches());
         self.journal_bytes += layer.record_size_bytes;
         let spans: usize = node.spans.iter().map(|span| span.memory_bytes()).sum();
         self.memory_bytes += (layer.memory_bytes() + spans) as u64;
@@ -243,12 +246,10 @@ impl Snapshot {
         self
     }
 
-    /// The tree with the rows of some layers left in the journal.
-    pub(crate) fn spilled(&self, spill: &dyn Fn(&Layer) -> bool) -> Self {
-        let fresh = |layer: &Arc<Layer>| {
-            if layer.is_held() && spill(layer) { Arc::new(layer.spilled()) } else { layer.clone() }
-        };
-        let replaced: B256Map<Arc<Layer>> = self.layers().map(|layer| (layer.block.hash, fresh(layer))).collect();
+    /// The tree with some layers replaced by what holds less in memory.
+    pub(crate) fn lightened(&self, lighten: &dyn Fn(&Layer) -> Option<Layer>) -> Self {
+        let light = |layer: &Arc<Layer>| (layer.block.hash, lighten(layer).map_or_else(|| layer.clone(), Arc::new));
+        let replaced: B256Map<Arc<Layer>> = self.layers().map(light).collect();
         let replace = |layer: &Arc<Layer>| replaced.get(&layer.block.hash).unwrap_or(layer).clone();
         let mut next = self.clone();
         for node in next.nodes.values_mut() {

@@ -4,7 +4,7 @@ use super::{
     harness::{Expected, Machine, append, check, rollback, set_head},
     model::{Block, Random},
 };
-use crate::{StorageConfig, engine::Engine};
+use crate::{StorageConfig, engine::Engine, layers::Layer};
 use std::sync::Arc;
 
 struct Run {
@@ -85,7 +85,9 @@ impl Run {
     fn spill(&mut self) {
         let snapshot = self.engine().snapshot();
         let until = self.random.below(300);
-        self.engine().published.store(Arc::new(snapshot.spilled(&|layer| layer.lsn < until)));
+        let (old, all) = (|layer: &Layer| layer.lsn < until, self.random.below(2) == 0);
+        let light = |layer: &Layer| if all { layer.spilled() } else { layer.without_branches() };
+        self.engine().published.store(Arc::new(snapshot.lightened(&|layer| old(layer).then(|| light(layer)))));
     }
 
     fn restart(&mut self) {
