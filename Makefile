@@ -95,6 +95,10 @@ interop-others: build ## JavaScript peers and discv5-cli, which share no code wi
 interop-flock: build ## four nodes, three of them told only one bootnode's record
 	$(TESTKIT) interop flock
 
+.PHONY: interop-hostile
+interop-hostile: build ## strangers and liars of every kind against a node that is syncing
+	$(TESTKIT) interop hostile
+
 ##@ Measure
 
 .PHONY: bench-import
@@ -104,6 +108,11 @@ bench-import: bench-build ## import speed beside geth, interleaved (FLAGS=--help
 .PHONY: bench-restart
 bench-restart: bench-build ## time to answer after SIGKILL, and memory against --memory
 	target/dist/testkit bench-restart $(FLAGS)
+
+.PHONY: bench-p2p
+bench-p2p: bench-build ## frames beside their ciphers, serving and syncing beside geth
+	testnet/interop/install geth
+	target/dist/testkit bench-p2p
 
 .PHONY: bench-build
 bench-build:

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use starling_testkit::{Outcome, bench, chains, crash, engine, interop, rpc};
+use starling_testkit::{Outcome, bench, chains, crash, engine, interop, mutate, rpc};
 
 const USAGE: &str = "\
 usage: testkit COMMAND
@@ -13,10 +13,13 @@ usage: testkit COMMAND
   engine [--record]              a chain as Engine API payloads, and payloads with one thing wrong;
                                  --record asks geth (STARLING_GETH) again and keeps its answers
   crash [--kills N] [--seed S]   imports killed at random moments (20)
-  interop suites|sync|others|flock
+  fuzz [--seed S] [--rounds N]   random chains on layers, on plain maps and by geth's evm (on the PATH or STARLING_EVM)
+  mutate [RULE…] [-- FLAGS]      changes one rule at a time in a copy; the conformance runner (FLAGS) must fail
+  interop suites|sync|others|flock|hostile
                                  geth's wire suites, chains to and from geth, four nodes by one bootnode;
                                  the peers are built by testnet/interop/install
   bench-import [FLAGS]           import speed beside geth; flags go to chainforge's bench-import.py
+  bench-p2p                      what is served a CPU-second, and a sync, beside geth
   bench-restart                  time to the first answer after SIGKILL, and memory
 
 The program under test is STARLING_BIN, or `starling` of the same build. STARLING_FIXTURES names the folder of
@@ -52,15 +55,28 @@ fn run(arguments: &[String]) -> Option<Outcome> {
             [flag] if flag == "--record" => Some(engine::record()),
             _ => None,
         },
+        #[cfg(feature = "conformance")]
+        "fuzz" => {
+            let [seed, rounds] = numbers(flags, [("--seed", None), ("--rounds", Some(100))])?;
+            Some(starling_testkit::differential::run(seed, rounds))
+        }
+        "mutate" => {
+            let mut parts = flags.splitn(2, |flag| flag == "--");
+            Some(mutate::run(parts.next().unwrap_or_default(), parts.next().unwrap_or_default()))
+        }
         "crash" => crash_flags(flags).map(|(kills, seed)| crash::run(kills, seed)),
         "interop" => match flags {
             [which] if which == "suites" => Some(interop::suites::run()),
             [which] if which == "sync" => Some(interop::sync::run()),
             [which] if which == "others" => Some(interop::others::run()),
+            #[cfg(feature = "conformance")]
+            [which] if which == "hostile" => Some(interop::hostile::run()),
             [which] if which == "flock" => Some(interop::flock::run()),
             _ => None,
         },
         "bench-import" => Some(bench::import(flags)),
+        #[cfg(feature = "conformance")]
+        "bench-p2p" => flags.is_empty().then(bench::p2p),
         "bench-restart" => flags.is_empty().then(bench::restart),
         _ => None,
     }
@@ -76,4 +92,16 @@ fn crash_flags(flags: &[String]) -> Option<(usize, u64)> {
         }
     }
     Some((kills, seed))
+}
+
+/// Numbers of flags, each with what it is without its flag: none is drawn.
+#[cfg(feature = "conformance")]
+fn numbers<const N: usize>(flags: &[String], known: [(&str, Option<u64>); N]) -> Option<[u64; N]> {
+    let mut numbers = known.map(|(_, default)| default.unwrap_or_else(rand::random));
+    for pair in flags.chunks(2) {
+        let [flag, number] = pair else { return None };
+        let at = known.iter().position(|(name, _)| name == flag)?;
+        numbers[at] = number.parse().ok()?;
+    }
+    Some(numbers)
 }

@@ -1,4 +1,4 @@
-//! How much anonymous memory a process holds, watched while it runs.
+//! How much anonymous memory a process holds, watched while it runs; and the CPU time it has spent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,6 +50,17 @@ pub fn anonymous_bytes(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+/// CPU time that a process has spent so far, in and out of the kernel, where `/proc` tells it.
+pub fn cpu(pid: u32) -> Option<Duration> {
+    // The kernel counts in hundredths of a second on every platform that has this file.
+    const TICK: Duration = Duration::from_millis(10);
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; the numbers come after it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let ticks: u32 = fields.next()?.parse::<u32>().ok()?.checked_add(fields.next()?.parse().ok()?)?;
+    Some(TICK * ticks)
 }
 
 /// Bytes as mebibytes, for people.

@@ -3,12 +3,16 @@
 //! chainforge is not part of this repository: `STARLING_CHAINFORGE` names its folder, or it lies beside the
 //! repository. It needs Go, Python 3.11 and, to compare, geth; what is missing is named with the way to get it.
 
+#[cfg(feature = "conformance")]
+mod p2p;
 mod restart;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
+#[cfg(feature = "conformance")]
+pub use p2p::p2p;
 pub use restart::restart;
 
 use crate::Outcome;

@@ -8,11 +8,16 @@
 //! | [`suites`] | geth's `devp2p` tool finds nothing to complain of: discv4, discv5, eth |
 //! | [`sync`] | a chain comes from geth and goes to geth, by eth/70 and by eth/68, and from Starling to Starling |
 //! | [`others`] | peers that share no code with geth or with us exchange packets with it |
+//! | `hostile` | strangers of every bad kind cost neither the node nor its good peers anything |
 //! | [`flock`] | nodes that know one bootnode find one another and agree |
 
 pub mod flock;
 pub mod geth;
+#[cfg(feature = "conformance")]
+pub mod hostile;
 pub mod others;
+#[cfg(feature = "conformance")]
+pub mod peer;
 pub mod peers;
 pub mod suites;
 pub mod sync;

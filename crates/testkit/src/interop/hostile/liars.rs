@@ -1,0 +1,199 @@
+//! Those that become peers and then lie: about headers, about bodies, or by saying nothing.
+
+use std::time::Duration;
+
+use alloy_primitives::Bytes;
+use starling_devp2p::eth::{
+    EthMessage, EthVersion, GetBlockHeaders, HashOrNumber, Receipts, Request, Response, Status,
+};
+
+use super::super::peer::{Blocks, Incoming, Peer};
+use super::{Fate, Kind, Siege};
+
+pub(super) const KINDS: &[Kind] = &[
+    ("the same header again and again", |siege| lie(siege, 31, same_header)),
+    ("headers of nowhere", |siege| lie(siege, 32, forged_headers)),
+    ("bodies of other blocks", |siege| lie(siege, 33, other_bodies)),
+    ("always empty", |siege| lie(siege, 34, |_, request| Some(empty(request)))),
+    ("never an answer", |siege| lie(siege, 35, |_, _| None)),
+    ("megabytes of nothing", |siege| lie(siege, 36, megabytes)),
+    ("requests of ten megabytes", oversize_requests),
+];
+
+/// Between two connections of the same kind.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// How long a wait for the next request lasts before it looks whether the siege is over.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a liar answers; nothing if it keeps silent.
+type Lie = fn(&Blocks, &Request) -> Option<Response>;
+
+/// Connects with a head like the good peer's, and answers with lies until it is thrown out; again and again.
+fn lie(siege: &Siege, seed: u64, answer: Lie) -> Fate {
+    let mut fate = Fate::default();
+    let mut seed = seed << 32;
+    while !siege.is_over() {
+        seed += 1;
+        match Peer::connect(&siege.target, &EthVersion::ALL, seed, |status| claim_head(&siege.blocks, status)) {
+            Ok(Ok(mut peer)) => {
+                fate.connections += 1;
+                serve(siege, &mut peer, answer, &mut fate);
+            }
+            Ok(Err(closed)) => {
+                fate.connections += 1;
+                fate.ended(&closed);
+            }
+            Err(error) => fate.note(error),
+        }
+        std::thread::sleep(BREATH);
+    }
+    fate
+}
+
+fn serve(siege: &Siege, peer: &mut Peer, answer: Lie, fate: &mut Fate) {
+    while !siege.is_over() {
+        match peer.next(LOOK) {
+            Ok(Incoming::Message(EthMessage::Request { id, request })) => {
+                if let Some(response) = answer(&siege.blocks, &request)
+                    && peer.send(&EthMessage::Response { id, response }).is_err()
+                {
+                    return fate.note("could not answer");
+                }
+            }
+            Ok(Incoming::Message(_) | Incoming::Silence) => {}
+            Ok(Incoming::Closed(closed)) => return fate.ended(&closed),
+            Err(error) => return fate.note(error),
+        }
+    }
+    fate.note("left open");
+}
+
+/// The head of the whole chain, so that the node asks this peer for it.
+fn claim_head(blocks: &Blocks, status: &mut Status) {
+    let Some(head) = blocks.hashes.last() else { return };
+    match status {
+        Status::V68(status) => status.head = *head,
+        Status::V69(status) => {
+            status.range.latest = blocks.hashes.len() as u64;
+            status.range.latest_hash = *head;
+        }
+    }
+}
+
+fn empty(request: &Request) -> Response {
+    match request {
+        Request::BlockHeaders(_) => Response::BlockHeaders(Vec::new()),
+        Request::BlockBodies(_) => Response::BlockBodies(Vec::new()),
+        Request::PooledTransactions(_) => Response::PooledTransactions(Vec::new()),
+        Request::Receipts(_) => Response::Receipts(Receipts { last_block_incomplete: false, lists: Vec::new() }),
+    }
+}
+
+/// The headers that an honest peer would send.
+fn headers(blocks: &Blocks, request: &GetBlockHeaders) -> Vec<Bytes> {
+    let first = match request.start {
+        HashOrNumber::Hash(hash) => blocks.position(&hash),
+        HashOrNumber::Number(number) => usize::try_from(number).ok().and_then(|number| number.checked_sub(1)),
+    };
+    let step = usize::try_from(request.skip).unwrap_or(usize::MAX).saturating_add(1);
+    let mut next = first;
+    let mut headers = Vec::new();
+    while let Some(index) = next
+        && (headers.len() as u64) < request.limit
+        && let Some(header) = blocks.headers.get(index)
+    {
+        headers.push(header.clone());
+        next = if request.reverse { index.checked_sub(step) } else { index.checked_add(step) };
+    }
+    headers
+}
+
+fn same_header(blocks: &Blocks, request: &Request) -> Option<Response> {
+    Some(match request {
+        Request::BlockHeaders(wanted) => {
+            let first = headers(blocks, wanted).into_iter().next()?;
+            Response::BlockHeaders(vec![first; usize::try_from(wanted.limit).unwrap_or(1).min(1024)])
+        }
+        other => empty(other),
+    })
+}
+
+/// Headers that decode, but that lead nowhere: a byte of each state root is another.
+fn forged_headers(blocks: &Blocks, request: &Request) -> Option<Response> {
+    Some(match request {
+        Request::BlockHeaders(wanted) => {
+            let forge = |header: Bytes| {
+                let mut header = header.to_vec();
+                if let Some(byte) = header.get_mut(100) {
+                    *byte ^= 1;
+                }
+                header.into()
+            };
+            Response::BlockHeaders(headers(blocks, wanted).into_iter().map(forge).collect())
+        }
+        other => empty(other),
+    })
+}
+
+fn other_bodies(blocks: &Blocks, request: &Request) -> Option<Response> {
+    Some(match request {
+        Request::BlockHeaders(wanted) => Response::BlockHeaders(headers(blocks, wanted)),
+        Request::BlockBodies(hashes) => {
+            let neighbour = |hash| blocks.position(hash).and_then(|index| blocks.bodies.get(index.checked_sub(1)?));
+            Response::BlockBodies(hashes.iter().filter_map(neighbour).cloned().collect())
+        }
+        other => empty(other),
+    })
+}
+
+/// Items that are RLP, and large, and nothing else.
+fn megabytes(_: &Blocks, request: &Request) -> Option<Response> {
+    const ITEM_BYTES: usize = 1 << 20;
+    let mut item = Vec::new();
+    alloy_rlp::Header { list: true, payload_length: ITEM_BYTES }.encode(&mut item);
+    item.resize(item.len() + ITEM_BYTES, 0x01);
+    let items = vec![Bytes::from(item); 8];
+    Some(match request {
+        Request::BlockHeaders(_) => Response::BlockHeaders(items),
+        Request::BlockBodies(_) => Response::BlockBodies(items),
+        other => empty(other),
+    })
+}
+
+/// As many hashes as a message holds, asked for as fast as the node takes them.
+fn oversize_requests(siege: &Siege) -> Fate {
+    const HASHES: usize = 300_000;
+    let mut fate = Fate::default();
+    let mut seed = 37 << 32;
+    let hashes: Vec<_> = siege.blocks.hashes.iter().copied().cycle().take(HASHES).collect();
+    while !siege.is_over() {
+        seed += 1;
+        match Peer::connect(&siege.target, &EthVersion::ALL, seed, |_| {}) {
+            Ok(Ok(mut peer)) => {
+                fate.connections += 1;
+                let request = EthMessage::Request { id: 1, request: Request::BlockBodies(hashes.clone()) };
+                loop {
+                    if siege.is_over() {
+                        break fate.note("left open");
+                    }
+                    if peer.send(&request).is_err() {
+                        break fate.note("could not send");
+                    }
+                    match peer.next(Duration::from_millis(50)) {
+                        Ok(Incoming::Closed(closed)) => break fate.ended(&closed),
+                        Ok(_) => {}
+                        Err(error) => break fate.note(error),
+                    }
+                }
+            }
+            Ok(Err(closed)) => {
+                fate.connections += 1;
+                fate.ended(&closed);
+            }
+            Err(error) => fate.note(error),
+        }
+        std::thread::sleep(BREATH);
+    }
+    fate
+}
