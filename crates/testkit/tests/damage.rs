@@ -117,19 +117,104 @@ fn a_full_disk_stops_imports_and_loses_nothing() {
     assert_eq!(head(&home), BLOCKS);
 }
 
+/// Somebody whose rights are those of no owner and no group.
+const NOBODY: u32 = 65_534;
+
+/// Runs a command that must fail, as somebody who is not the superuser: to that one, nothing is read-only. None if the
+/// program lies where nobody else may run it.
+fn said_to_nobody(home: &Home, command: &str, arguments: &[&Path]) -> Option<String> {
+    use std::os::unix::process::CommandExt;
+    let mut process = home.command(command).unwrap_or_else(|error| panic!("{error}"));
+    process.args(arguments);
+    if rustix::process::geteuid().is_root() {
+        process.uid(NOBODY).gid(NOBODY);
+    }
+    let ended = match process.output() {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            eprintln!("skipped: only the superuser may run {}", process.get_program().display());
+            return None;
+        }
+        ended => ended.expect("it runs"),
+    };
+    assert!(!ended.status.success(), "`{command}` wrote where it must not");
+    Some(String::from_utf8_lossy(&ended.stderr).into_owned())
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions");
+}
+
+/// Folders and files of a data directory, it and the folder around it among them.
+fn everything(home: &Home) -> Vec<PathBuf> {
+    let mut paths = vec![home.beside("."), home.data()];
+    let mut at = 1;
+    while let Some(path) = paths.get(at).cloned() {
+        if path.is_dir() {
+            paths.extend(fs::read_dir(path).expect("a readable folder").flatten().map(|entry| entry.path()));
+        }
+        at += 1;
+    }
+    paths
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_is_refused() {
-    use std::os::unix::fs::PermissionsExt;
     let Some(chain) = find("rpc-compat") else { return };
-    if rustix::process::geteuid().is_root() {
-        eprintln!("skipped: the superuser may write into any folder");
-        return;
-    }
     let home = Home::new().unwrap_or_else(|error| panic!("{error}"));
     fs::create_dir(home.data()).expect("a folder");
-    fs::set_permissions(home.data(), fs::Permissions::from_mode(0o555)).expect("permissions");
-    refused(&home, "init", &[&chain.join("genesis.json")], &["data"]);
-    fs::set_permissions(home.data(), fs::Permissions::from_mode(0o755)).expect("permissions");
+    let genesis = home.beside("genesis.json");
+    fs::copy(chain.join("genesis.json"), &genesis).expect("a genesis");
+    set_mode(&genesis, 0o444);
+    set_mode(&home.data(), 0o555);
+    set_mode(&home.beside("."), 0o555);
+    let said = said_to_nobody(&home, "init", &[&genesis]);
+    set_mode(&home.data(), 0o755);
+    set_mode(&home.beside("."), 0o755);
+    let Some(said) = said else { return };
+    assert!(said.contains("data") && said.to_lowercase().contains("permission denied"), "{said}");
+    assert!(!said.contains("panicked") && fs::read_dir(home.data()).expect("a folder").next().is_none(), "{said}");
+}
+
+#[test]
+fn a_database_that_cannot_be_written_is_refused_and_left_as_it_is() {
+    let Some((chain, home)) = imported() else { return };
+    let blocks = home.beside("chain.rlp");
+    fs::copy(chain.join("chain.rlp"), &blocks).expect("a chain");
+    set_mode(&blocks, 0o444);
+    let paths = everything(&home);
+    paths.iter().rev().for_each(|path| set_mode(path, if path.is_dir() { 0o555 } else { 0o444 }));
+    let said = [("import", &[blocks.as_path()][..]), ("db stats", &[]), ("node", &[])]
+        .map(|(command, arguments)| said_to_nobody(&home, command, arguments));
+    paths.iter().for_each(|path| set_mode(path, if path.is_dir() { 0o755 } else { 0o644 }));
+    for said in said.into_iter().flatten() {
+        assert!(said.contains("data") && said.to_lowercase().contains("permission denied"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    assert_eq!(head(&home), BLOCKS);
+}
+
+#[test]
+fn another_format_version_is_named_with_what_to_do() {
+    let Some((_, home)) = imported() else { return };
+    let tables = home.data().join("db/mdbx.dat");
+    let written = fs::read(&tables).expect("the tables");
+    // the row of the version: its key, then the number
+    let version_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| written[at + byte]));
+    let keys = written.windows(10).enumerate().filter(|(_, bytes)| bytes.starts_with(b"format"));
+    let places: Vec<usize> = keys.map(|(at, _)| at + 6).filter(|at| (1..1000).contains(&version_at(*at))).collect();
+    assert!(!places.is_empty(), "no row of the format version");
+    let current = version_at(places[0]);
+    for (version, words) in [(current - 1, "an older program"), (current + 1, "a newer program")] {
+        let mut bytes = written.clone();
+        places.iter().for_each(|at| bytes[*at..at + 4].copy_from_slice(&version.to_le_bytes()));
+        fs::write(&tables, &bytes).expect("writable tables");
+        let version = format!("format version {version}");
+        refused(&home, "db stats", &[], &[&version, words]);
+        refused(&home, "node", &[], &[&version, words]);
+    }
+    fs::write(&tables, &written).expect("writable tables");
+    assert_eq!(head(&home), BLOCKS);
 }
 
 #[test]
