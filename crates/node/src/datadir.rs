@@ -51,6 +51,16 @@ impl Datadir {
         self.root.join("jwt.hex")
     }
 
+    /// The default key of the node on the wire.
+    pub(crate) fn node_key(&self) -> PathBuf {
+        self.root.join("nodekey")
+    }
+
+    /// Nodes that were found before.
+    pub(crate) fn nodes_json(&self) -> PathBuf {
+        self.root.join("nodes.json")
+    }
+
     /// The genesis that a datadir was initialised with, if it is not a built-in one.
     pub(crate) fn genesis_json(&self) -> PathBuf {
         self.root.join("genesis.json")

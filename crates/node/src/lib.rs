@@ -20,10 +20,12 @@ mod logging;
 mod memory;
 mod metrics;
 mod node;
+mod p2p;
 mod process;
 mod shutdown;
 mod size;
 mod store;
+mod sync;
 mod verify;
 mod version;
 

@@ -6,17 +6,21 @@ use crate::{
     failure::{Context, Failure},
     memory::MemoryBudget,
     metrics::Exporter,
+    p2p::P2p,
     process::{self, STACK_SIZE_BYTES, cores},
     shutdown::Shutdown,
     store::{IfMissing, Store},
+    sync::{SyncHandle, SyncParts},
     version,
 };
 use serde_json::json;
 use starling_chain::{Chain, ChainConfig, ChainHandle};
+use starling_network::NetworkHandle;
 use starling_rpc::{
-    EngineConfig, HttpConfig, JwtSecret, NodeStatus, QueryPool, RpcContext, RpcLimits, ServerHandle, serve_engine,
-    serve_http, serve_ipc,
+    EngineConfig, HttpConfig, JwtSecret, NodeStatus, QueryPool, RpcContext, RpcLimits, ServerHandle, SyncProgress,
+    serve_engine, serve_http, serve_ipc,
 };
+use starling_sync::SyncConfig;
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -29,6 +33,8 @@ use tokio::{runtime::Runtime, task::JoinHandle};
 const INSTANCE_PORTS: u16 = 100;
 /// Calls that run or wait on the query pool; more are refused.
 const QUERIES_MAX: usize = 1024;
+/// Requests of peers on the query pool; the permits of serving let fewer through.
+const SERVED_MAX: usize = 64;
 /// Payloads that are decoded or wait for it; a consensus client sends one after the other.
 const PAYLOADS_MAX: usize = 64;
 /// Stack of the runtime's threads: sockets, timers and parsing only.
@@ -44,6 +50,9 @@ pub(crate) struct Node {
     store: Store,
     servers: Vec<ServerHandle>,
     exporter: Option<JoinHandle<()>>,
+    p2p: Option<P2p>,
+    /// With `--exitwhensynced`: who says when.
+    ends_when_synced: Option<SyncHandle>,
 }
 
 /// Where a node is reached; null in `node.json` when off.
@@ -69,9 +78,17 @@ impl Node {
         let core = store.chain_within(&budget, config)?;
         let (chain, handle) = starling_chain::spawn(core).context("cannot start the chain thread")?;
         let runtime = runtime()?;
-        let context = rpc_context(args, &budget, &store, &handle)?;
-        let mut node = Self { runtime, chain, store, servers: Vec::new(), exporter: None };
-        let addresses = match node.listen(args, context, recorder) {
+        let queries = Arc::new(process::pool("query")?);
+        let imports = Arc::new(process::pool("import")?);
+        let mut node =
+            Self { runtime, chain, store, servers: Vec::new(), exporter: None, p2p: None, ends_when_synced: None };
+        let started = node.join_network(args, &handle, queries.clone()).and_then(|network| {
+            let sync = node.start_sync(args, &budget, &handle, imports.clone());
+            let pools = Pools { queries, imports };
+            let context = rpc_context(args, &budget, &node.store, &handle, pools, network, sync)?;
+            node.listen(args, context, recorder)
+        });
+        let addresses = match started {
             Ok(addresses) => addresses,
             Err(failure) => return Err(node.stop().err().unwrap_or(failure)),
         };
@@ -79,11 +96,60 @@ impl Node {
         Ok(node)
     }
 
-    /// Runs until a signal asks for the end.
-    pub(crate) fn run(self, mut shutdown: Shutdown) -> Result<(), Failure> {
-        self.runtime.block_on(shutdown.asked());
+    /// Runs until a signal asks for the end, or what it was to reach is reached.
+    pub(crate) fn run(mut self, mut shutdown: Shutdown) -> Result<(), Failure> {
+        let sync = self.ends_when_synced.take();
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = shutdown.asked() => {}
+                () = synced(sync) => {}
+            }
+        });
         tracing::info!("stopping");
         self.stop()
+    }
+
+    fn join_network(
+        &mut self,
+        args: &NodeArgs,
+        chain: &ChainHandle,
+        queries: Arc<rayon::ThreadPool>,
+    ) -> Result<NetworkHandle, Failure> {
+        let listen = args.network.listen(|port| port_of(port, args.instance))?;
+        let workers = QueryPool::over("serve", queries, SERVED_MAX);
+        let client = version::client(args.identity.as_deref());
+        let p2p = P2p::start(&args.network, listen, &self.store.datadir, chain, workers, client);
+        let p2p = self.runtime.block_on(p2p)?;
+        Ok(self.p2p.insert(p2p).network.clone())
+    }
+
+    /// Starts to sync with the network that was joined.
+    fn start_sync(
+        &mut self,
+        args: &NodeArgs,
+        budget: &MemoryBudget,
+        chain: &ChainHandle,
+        threads: Arc<rayon::ThreadPool>,
+    ) -> Option<SyncHandle> {
+        let p2p = self.p2p.as_mut()?;
+        let config = SyncConfig {
+            window_bytes_max: budget.import_size_bytes(),
+            check_seal: !args.sync.fake_pow,
+            ..SyncConfig::default()
+        };
+        let parts = SyncParts {
+            chain: chain.clone(),
+            network: p2p.network.clone(),
+            events: p2p.events.take()?,
+            told: p2p.told.clone(),
+            threads,
+            config,
+            target: args.sync.target,
+        };
+        let _runtime = self.runtime.enter();
+        let sync = SyncHandle::start(parts);
+        self.ends_when_synced = args.sync.exit_when_synced.then(|| sync.clone());
+        Some(sync)
     }
 
     fn listen(
@@ -135,6 +201,7 @@ impl Node {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let (http, engine, metrics) = (url(at.http), url(at.engine), url(at.metrics));
         let ipc = at.ipc.as_ref().map(absolute);
+        let p2p = self.p2p.as_ref();
         let text = json!({
             "pid": std::process::id(),
             "http": http,
@@ -142,8 +209,8 @@ impl Node {
             "engine": engine,
             "metrics": metrics,
             "ipc": ipc,
-            "enode": null,
-            "enr": null,
+            "enode": p2p.map(|p2p| p2p.network.local().enode().to_string()),
+            "enr": p2p.map(|p2p| p2p.network.record().to_string()),
             "jwt": absolute(&at.jwt),
             "chainId": self.store.spec.chain_id,
             "genesisHash": self.store.spec.genesis_hash(),
@@ -157,6 +224,7 @@ impl Node {
             engine = off(engine),
             metrics = off(metrics),
             ipc = ipc.map_or("off".into(), |path| path.display().to_string()),
+            peers = p2p.map_or_else(|| "off".into(), |p2p| ports(&p2p.network)),
             chain = self.store.spec.name,
             head = self.store.database.head().head.number,
             instance = args.instance,
@@ -171,10 +239,15 @@ impl Node {
             exporter.abort();
         }
         self.runtime.block_on(async {
+            // While the servers still answer: goodbyes take longest.
+            let network = self.p2p.map(|p2p| tokio::spawn(p2p.stop()));
             let stops: Vec<_> = self.servers.into_iter().map(|server| tokio::spawn(server.stop())).collect();
             for stop in stops {
                 // A server task that panicked is stopped as well.
                 let _ = stop.await;
+            }
+            if let Some(network) = network {
+                let _ = network.await;
             }
         });
         self.runtime.shutdown_timeout(RUNTIME_STOP_TIME_MAX);
@@ -192,6 +265,17 @@ impl Node {
     }
 }
 
+/// Waits until what was to be reached is reached; forever if nobody asked for that.
+async fn synced(sync: Option<SyncHandle>) {
+    match sync {
+        Some(mut sync) => {
+            let head = sync.synced().await;
+            tracing::info!(%head, "synced, as asked for: the node ends");
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// The KZG setup takes seconds of pure computing: it must not delay the start, and what needs it waits.
 fn warm_up_kzg() -> Result<(), Failure> {
     std::thread::Builder::new()
@@ -200,6 +284,13 @@ fn warm_up_kzg() -> Result<(), Failure> {
         .spawn(starling_execution::warm_kzg)
         .map(drop)
         .context("cannot start the thread that loads the KZG setup")
+}
+
+/// The ports for peers, as the `Ready` line names them.
+fn ports(network: &NetworkHandle) -> String {
+    let local = network.local();
+    let udp = local.udp_port().map_or_else(|| "no discovery".into(), |port| format!("udp {port}"));
+    format!("tcp {}, {udp}", local.tcp_port())
 }
 
 fn runtime() -> Result<Runtime, Failure> {
@@ -220,16 +311,35 @@ fn port_of(port: u16, instance: u16) -> Result<u16, Failure> {
         .ok_or_else(|| Failure::usage(format_args!("port {port} of instance {instance} is above 65535")))
 }
 
+/// Threads that compute.
+struct Pools {
+    queries: Arc<rayon::ThreadPool>,
+    imports: Arc<rayon::ThreadPool>,
+}
+
 fn rpc_context(
     args: &NodeArgs,
     budget: &MemoryBudget,
     store: &Store,
     chain: &ChainHandle,
+    pools: Pools,
+    network: NetworkHandle,
+    sync: Option<SyncHandle>,
 ) -> Result<RpcContext, Failure> {
     let database = store.database.clone();
     let writer = database.clone();
-    let status =
-        move || NodeStatus { not_ready: writer.write_refused().into_iter().collect(), ..NodeStatus::default() };
+    let peers = network.clone();
+    let syncing = sync.clone();
+    let status = move || NodeStatus {
+        not_ready: writer.write_refused().into_iter().collect(),
+        listening: true,
+        peer_count: peers.peer_count(),
+        syncing: syncing.as_ref().and_then(SyncHandle::progress).map(|progress| SyncProgress {
+            starting_block: progress.starting,
+            current_block: progress.current,
+            highest_block: progress.highest,
+        }),
+    };
     let limits = RpcLimits::default();
     Ok(RpcContext {
         chain: chain.clone(),
@@ -246,8 +356,14 @@ fn rpc_context(
                 .min(u32::try_from(budget.queries_size_bytes()).unwrap_or(u32::MAX)),
             ..limits
         },
-        queries: QueryPool::over("query", Arc::new(process::pool("query")?), QUERIES_MAX),
-        imports: QueryPool::over("import", Arc::new(process::pool("import")?), PAYLOADS_MAX),
+        queries: QueryPool::over("query", pools.queries, QUERIES_MAX),
+        imports: QueryPool::over("import", pools.imports, PAYLOADS_MAX),
+        network: Some(network),
+        wanted: Arc::new(move |wanted| {
+            if let Some(sync) = &sync {
+                sync.want(wanted);
+            }
+        }),
         state_retention_blocks: args.storage.history.blocks(),
         status: Arc::new(status),
         database_stats: Arc::new(move || match database.stats() {

@@ -1,5 +1,8 @@
 use crate::QueryPool;
 use starling_chain::ChainHandle;
+use starling_network::NetworkHandle;
+use starling_primitives::B256;
+use starling_validation::PreparedBlock;
 use std::{sync::Arc, time::Duration};
 
 /// What every method works with. Cheap to clone.
@@ -19,6 +22,10 @@ pub struct RpcContext {
     /// Where payloads are decoded and their senders recovered: apart from the queries, so that a crowd of
     /// readers never delays a block.
     pub imports: QueryPool,
+    /// The peers; none without a network, and then there is no `admin` to speak of.
+    pub network: Option<NetworkHandle>,
+    /// Hears what the consensus client named that is not kept here, so that it is fetched; must not block.
+    pub wanted: Arc<dyn Fn(Wanted) + Send + Sync>,
     /// State is kept for this many blocks below the head; none: for all of them.
     pub state_retention_blocks: Option<u64>,
     /// What the rest of the node says of itself, asked anew each time; must not block.
@@ -31,6 +38,22 @@ impl std::fmt::Debug for RpcContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RpcContext").field("client_version", &self.client_version).finish_non_exhaustive()
     }
+}
+
+/// What a consensus client named and is not kept here. The answer is SYNCING, and somebody fetches it.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// The head of a fork choice.
+    Head {
+        /// The head to reach.
+        head: B256,
+        /// The safe block, zero if not named.
+        safe: B256,
+        /// The finalized block, zero if not named.
+        finalized: B256,
+    },
+    /// The ancestors of a payload.
+    Ancestors(Arc<PreparedBlock>),
 }
 
 /// How the node is.

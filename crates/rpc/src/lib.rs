@@ -31,7 +31,7 @@ mod tags;
 mod web3;
 
 pub use api::{Namespace, UnknownNamespace, engine_module, module};
-pub use context::{NodeStatus, RpcContext, RpcLimits, SyncProgress};
+pub use context::{NodeStatus, RpcContext, RpcLimits, SyncProgress, Wanted};
 pub use error::ApiError;
 pub use pool::{PoolError, QueryPool};
 pub use server::{

@@ -1,11 +1,15 @@
 //! The command line: what every command takes. One file a group of flags.
 
+mod network_args;
 mod node_args;
 mod overrides;
+mod sync_args;
 pub(crate) mod unavailable;
 
+pub(crate) use network_args::{Nat, NetworkArgs};
 pub(crate) use node_args::NodeArgs;
 pub(crate) use overrides::Overrides;
+pub(crate) use sync_args::SyncArgs;
 
 use crate::{logging::LogFormat, size::Size};
 use clap::{Args, Parser, Subcommand};

@@ -1,4 +1,4 @@
-use super::{DatadirArgs, LogArgs, Overrides, StorageArgs};
+use super::{DatadirArgs, LogArgs, NetworkArgs, Overrides, StorageArgs, SyncArgs};
 use crate::size::Size;
 use clap::Args;
 use starling_rpc::Namespace;
@@ -20,6 +20,12 @@ pub(crate) struct NodeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub storage: StorageArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub sync: SyncArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub http: HttpArgs,

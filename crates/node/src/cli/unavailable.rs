@@ -3,32 +3,9 @@
 use clap::{Arg, ArgAction, Command};
 
 /// What is missing, and the flags that need it.
-const TABLE: [(&str, &[&str]); 10] = [
+const TABLE: [(&str, &[&str]); 8] = [
     ("JSON-RPC from browser pages of other origins (CORS)", &["http.corsdomain"]),
     ("JSON-RPC over WebSocket", &["ws", "ws.addr", "ws.port", "ws.api", "ws.origins"]),
-    (
-        "the peer-to-peer network",
-        &[
-            "networkid",
-            "port",
-            "discovery.port",
-            "addr",
-            "nodiscover",
-            "discovery.v4",
-            "discovery.v5",
-            "discovery.dns",
-            "bootnodes",
-            "peers",
-            "trusted-peers",
-            "netrestrict",
-            "maxpeers",
-            "maxpendpeers",
-            "nodekey",
-            "nodekeyhex",
-            "nat",
-        ],
-    ),
-    ("synchronising from peers", &["syncmode", "sync.target", "exitwhensynced", "history.chain"]),
     ("proofs at any depth", &["history.proofs"]),
     (
         "the transaction pool",

@@ -42,6 +42,7 @@ fn layers_lie_in_order() {
     check("http = true\n\"http.api\" = \"eth\"", &[], &["\"http\" = true", "\"http.api\" = [\"eth\"]"]);
     check("http = true", &["--http=false"], &["\"http\" = false"]);
     check("verbose = 2\nhistory = 7", &[], &["\"verbose\" = 2", "\"history\" = 7"]);
+    check("bootnodes = \"\"", &["--maxpeers", "7"], &["\"bootnodes\" = [\"\"]", "\"maxpeers\" = 7"]);
     check("memory = \"1GiB\"", &["--override.osaka", "99"], &["\"memory\" = \"1GiB\"", "\"override.osaka\" = 99"]);
 }
 
@@ -60,7 +61,9 @@ fn what_is_wrong_is_said() {
     refuse(Some("http.port = 1\nhttp = true"), &[], "is not TOML");
     refuse(Some("ws = true"), &[], "WebSocket is not available yet");
     refuse(None, &["--ws"], "--ws is given, and JSON-RPC over WebSocket is not available yet");
-    refuse(None, &["--bootnodes", "enode://x"], "the peer-to-peer network is not available yet");
+    refuse(None, &["--bootnodes", "enode://x"], "a public key of 128 hex digits");
+    refuse(None, &["--nat", "upnp"], "not available yet");
+    refuse(None, &["--netrestrict", "10/8"], "write addresses like");
     refuse(None, &["--http.api", "eth,admin"], "admin");
     refuse(None, &["--instance", "101"], "--instance");
     refuse(None, &["--memory", "lots"], "is no size");

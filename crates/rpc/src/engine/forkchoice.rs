@@ -1,5 +1,5 @@
 use super::status::PayloadStatus;
-use crate::{RpcContext, api::Answer, args::Args, error::EngineErrorKind, hex::Hash};
+use crate::{RpcContext, Wanted, api::Answer, args::Args, error::EngineErrorKind, hex::Hash};
 use alloy_primitives::{B64, B256};
 use jsonrpsee::types::Params;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -43,7 +43,10 @@ pub(super) async fn updated(context: &RpcContext, params: &Params<'_>) -> Answer
         SetHeadOutcome::Done if attributes.is_some() => Err(EngineErrorKind::InvalidPayloadAttributes
             .because("this node does not build payloads yet; the fork choice has been applied")),
         SetHeadOutcome::Done => Ok(PayloadStatus::valid(head).into()),
-        SetHeadOutcome::UnknownHead => Ok(PayloadStatus::syncing().into()),
+        SetHeadOutcome::UnknownHead => {
+            (context.wanted)(Wanted::Head { head, safe, finalized });
+            Ok(PayloadStatus::syncing().into())
+        }
         SetHeadOutcome::Invalid { latest_valid, why } => {
             Ok(PayloadStatus::invalid(latest_valid, why.to_string()).into())
         }

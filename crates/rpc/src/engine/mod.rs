@@ -16,7 +16,7 @@ mod status;
 mod version;
 
 use crate::{
-    ApiError, RpcContext,
+    ApiError, RpcContext, Wanted,
     api::{Answer, Api, to_json},
     args::Args,
 };
@@ -24,6 +24,7 @@ use jsonrpsee::types::Params;
 use payload::Judged;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
+use starling_chain::ImportOutcome;
 use status::PayloadStatus;
 use std::sync::Arc;
 use version::PayloadVersion;
@@ -58,8 +59,12 @@ async fn new_payload(
     let status = match context.imports.run(judge).await?? {
         Judged::Settled(status) => status,
         Judged::Block(block) => {
-            let hash = block.hash;
-            PayloadStatus::of_import(context.chain.import(Arc::new(*block)).await?, hash)
+            let (hash, block) = (block.hash, Arc::new(*block));
+            let outcome = context.chain.import(block.clone()).await?;
+            if outcome == ImportOutcome::UnknownParent {
+                (context.wanted)(Wanted::Ancestors(block));
+            }
+            PayloadStatus::of_import(outcome, hash)
         }
     };
     to_json(&status)

@@ -28,6 +28,8 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
         limits: RpcLimits::default(),
         queries: QueryPool::new("query", 2, 64).expect("threads"),
         imports: QueryPool::new("import", 1, 64).expect("threads"),
+        network: None,
+        wanted: Arc::new(|_| {}),
         state_retention_blocks: None,
         status: Arc::new(NodeStatus::default),
         database_stats: Arc::new(|| Ok(serde_json::json!({ "kind": "memory" }))),

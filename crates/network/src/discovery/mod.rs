@@ -1,0 +1,18 @@
+//! Everything that finds nodes, on one UDP port.
+//!
+//! ```text
+//!             ┌─► discv5 (a library, reads the socket) ─ what it cannot read ─┐
+//! UDP socket ─┤                                                               ▼
+//!             └─◄───────────────────────────── sends ◄────────────────── discv4 (ours)
+//! name servers ─► DNS lists        database of nodes ─► seeds
+//!                      all of them ─► candidates ─► manager
+//! ```
+
+mod datagram;
+mod driver;
+mod lists;
+mod v5;
+
+pub(crate) use datagram::Udp;
+pub(crate) use driver::{Driver, Parts, unix};
+pub use v5::StartError;
