@@ -1,6 +1,6 @@
 //! Blocks run from their witness alone: header and witness in, the state root after the block out.
 
-use super::fields::{self, byte_strings, bytes, hash, number, same, text};
+use super::fields::{self, byte_strings, bytes, hash, number, same, same_debug, text};
 use crate::conformance::{
     archive::Member,
     cases::{Cases, Failure},
@@ -57,44 +57,48 @@ fn check_real_block(case: &Value, unknown: Unknown) -> Result<(), Failure> {
 /// inside the input's bytes, and the flag and the chain id of the output. The request inside the input, and so
 /// its root in the output, is a draft that moves with the fork.
 ///
-/// Run from a witness that is enough, the block is valid exactly if the chain took it (`taken`); a witness that is
-/// not enough is found out.
+/// Run from its witness, a block that the chain took (`taken`) is valid exactly if the flag says so. One that it
+/// refused is not run: its gas has moved since, and with it where the run would stop.
 ///
 /// # Errors
 /// What differs.
 pub fn check_block(spec: &ChainSpec, block: &Value, taken: bool) -> Result<(), Failure> {
-    if block.get("executionWitness").is_none() {
-        return Ok(());
-    }
     let rlp = bytes(block, "rlp")?;
     let witness = witness_of(&block["executionWitness"])?;
-    check_run("from the witness", stateless(spec, rlp.clone(), witness, Unknown::IsAnError), true, taken)?;
-    let (Ok(input), Ok(output)) = (bytes(block, "statelessInputBytes"), bytes(block, "statelessOutputBytes")) else {
-        return Ok(());
+    let (inner, flag) = match block.get("statelessInputBytes") {
+        Some(_) => input_and_flag(spec, block)?,
+        None => (witness.clone(), true),
     };
+    let sorted = |witness: &Witness| {
+        let mut lists = [witness.state.clone(), witness.codes.clone(), witness.headers.clone()];
+        lists.iter_mut().for_each(|list| list.sort_unstable());
+        lists
+    };
+    same_debug("the witness of the input", sorted(&inner), sorted(&witness))?;
+    if !taken {
+        return Ok(());
+    }
+    match (stateless(spec, rlp, inner, Unknown::IsAnError), flag) {
+        (Ok(_), true) | (Err(StatelessError::Witness(_)), false) => Ok(()),
+        (Ok(_), false) => Err(Failure {
+            at: "from its witness".into(),
+            expected: "a witness that is not enough".into(),
+            got: "a valid block".into(),
+        }),
+        (Err(error), _) => Err(Failure { at: "from its witness".into(), ..error.into() }),
+    }
+}
+
+/// The witness inside the input, and whether the output says that the block is valid.
+fn input_and_flag(spec: &ChainSpec, block: &Value) -> Result<(Witness, bool), Failure> {
+    let (input, output) = (bytes(block, "statelessInputBytes")?, bytes(block, "statelessOutputBytes")?);
     let output: &[u8; OUTPUT_BYTES] = output[..].try_into().map_err(|_| "an output of another size".to_string())?;
     let (_, [flag, chain_id @ ..]) = output.split_at(OUTPUT_FLAG) else { return Err("no flag".to_string().into()) };
     let chain_id = chain_id.try_into().map(u64::from_le_bytes).map_err(|_| "no chain id".to_string())?;
-    same("chain id of the output", spec.chain_id, chain_id)?;
-    let (inner, chain_id) = ssz_input(&input)?;
-    same("chain id of the input", spec.chain_id, chain_id)?;
-    let ran = stateless(spec, rlp, inner, Unknown::IsAnError);
-    check_run("from the witness of the input", ran, *flag == 1, taken)
-}
-
-/// Whether a run ended as it must, by whether its witness is enough and the chain took the block.
-fn check_run(at: &str, ran: Result<Stateless, StatelessError>, enough: bool, taken: bool) -> Result<(), Failure> {
-    let (holds, got) = match ran {
-        Ok(_) => (enough && taken, "a valid block".into()),
-        Err(StatelessError::Block(why)) => (enough && !taken, why),
-        Err(StatelessError::Witness(why)) => (!enough, why),
-    };
-    let expected = match (enough, taken) {
-        (false, _) => "a witness that is not enough",
-        (true, true) => "a valid block",
-        (true, false) => "an invalid block",
-    };
-    if holds { Ok(()) } else { Err(Failure { at: at.into(), expected: expected.into(), got }) }
+    same("chain id of the output", chain_id, spec.chain_id)?;
+    let (witness, chain_id) = ssz_input(&input)?;
+    same("chain id of the input", chain_id, spec.chain_id)?;
+    Ok((witness, *flag == 1))
 }
 
 /// Why a block did not run from its witness.
@@ -170,6 +174,9 @@ impl StateReader for Lenient<'_> {
     }
     fn block_hash(&self, number: u64) -> Result<Option<B256>, ReadError> {
         self.0.block_hash(number)
+    }
+    fn has_code(&self, hash: &B256) -> bool {
+        self.0.has_code(hash)
     }
 }
 
