@@ -39,6 +39,11 @@ pub trait StateReader {
     fn code(&self, hash: &B256) -> Result<Bytes, ReadError>;
     /// The hash of an ancestor of the block being executed, none if it is unknown.
     fn block_hash(&self, number: u64) -> Result<Option<B256>, ReadError>;
+    /// Whether this state has the code of a hash that an account named. Not so only where some of it may be
+    /// missing: code is kept across states, and must not stand in for what such a one lacks.
+    fn has_code(&self, _hash: &B256) -> bool {
+        true
+    }
 }
 
 /// State in plain maps: for tests, genesis files and stateless execution.

@@ -154,6 +154,10 @@ impl StateReader for WitnessState {
     fn block_hash(&self, number: u64) -> Result<Option<B256>, ReadError> {
         Ok(self.block_hashes.get(&number).copied())
     }
+
+    fn has_code(&self, hash: &B256) -> bool {
+        *hash == EMPTY_CODE_HASH || self.codes.contains_key(hash)
+    }
 }
 
 fn unknown(error: SparseError) -> ReadError {

@@ -58,7 +58,10 @@ impl Database for OverlayDb<'_> {
             Some(bytes) => code::analyse(bytes.clone()),
             None => {
                 let reader = self.overlay.reader();
-                code::analysed(&hash, || reader.code(&hash))?
+                match reader.has_code(&hash) {
+                    true => code::analysed(&hash, || reader.code(&hash))?,
+                    false => code::analyse(reader.code(&hash)?),
+                }
             }
         };
         self.codes.insert(hash, code.clone());
