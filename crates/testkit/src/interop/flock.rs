@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::sync::proof_of_work_part;
+use super::sync::{FAKE_SEALS, proof_of_work_part};
 use super::wait_for;
 use crate::Outcome;
 use crate::fixtures::find;
@@ -17,7 +17,7 @@ const FOLLOWERS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Loopback, any port, no mapping; discovery is on.
-const FLAGS: &[&str] = &["--addr", "127.0.0.1", "--port", "0", "--nat", "none"];
+const FLAGS: &[&str] = &["--addr", "127.0.0.1", "--port", "0", "--nat", "none", FAKE_SEALS];
 
 /// Starts them, and waits until each has three peers and the head of the one that had a chain.
 pub fn run() -> Outcome {

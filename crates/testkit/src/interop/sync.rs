@@ -28,6 +28,9 @@ const GETHS: &[(&str, &str)] = &[("geth", "eth/70"), ("geth-1.13.15", "eth/68")]
 /// Flags of every node here: loopback, no discovery, no mapping.
 pub(crate) const QUIET: &[&str] = &["--addr", "127.0.0.1", "--port", "0", "--nat", "none", "--nodiscover"];
 
+/// The rpc-compat chain was made without work: its seals are not to be checked.
+pub(crate) const FAKE_SEALS: &str = "--fakepow";
+
 /// Every pair; prints a line for each.
 pub fn run() -> Outcome {
     let mut report = Report::new();
@@ -117,7 +120,7 @@ fn pre_merge() -> Outcome<String> {
     };
     let home = Home::with_genesis(&genesis)?;
     let part = proof_of_work_part(&genesis, &chain, &home)?;
-    by_total_difficulty(&home, &[&part], |to| to.run("init", &[&genesis]))
+    by_total_difficulty(&home, &part, &genesis, &[FAKE_SEALS])
 }
 
 /// The blocks of rpc-compat before the merge, in a file beside `home`.
@@ -136,16 +139,16 @@ fn era() -> Outcome<String> {
         return Ok("left out, its files are not here".into());
     };
     let home = Home::with_genesis(&genesis)?;
-    by_total_difficulty(&home, &[&file], |to| to.run("init", &[&genesis]))
+    by_total_difficulty(&home, &file, &genesis, &[])
 }
 
-fn by_total_difficulty(from: &Home, files: &[&Path], init: impl Fn(&Home) -> Outcome<String>) -> Outcome<String> {
-    from.run("import", files)?;
-    let server = Node::start(from, QUIET)?;
+/// One Starling has the blocks of a file, the other follows whoever is heaviest.
+fn by_total_difficulty(from: &Home, file: &Path, genesis: &Path, flags: &[&str]) -> Outcome<String> {
+    from.run("import", &[file])?;
+    let server = Node::start(from, &[QUIET, flags].concat())?;
     let (number, hash) = server.head()?;
-    let to = Home::new()?;
-    init(&to)?;
-    let client = Node::start(&to, &[QUIET, &["--peers", server.enode()?]].concat())?;
+    let to = Home::with_genesis(genesis)?;
+    let client = Node::start(&to, &[QUIET, flags, &["--peers", server.enode()?]].concat())?;
     let took = wait_for("the heaviest head", SYNC_TIMEOUT, || Ok(client.head()?.1 == hash))
         .map_err(|error| format!("{error}\nthe node said:\n{}", client.log_tail()))?;
     Ok(format!("{number} blocks, the head after {:.1} s", took.as_secs_f64()))
