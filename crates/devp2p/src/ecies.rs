@@ -60,7 +60,7 @@ impl Keys {
 }
 
 /// Decrypts in place what was encrypted to `key`, and gives the text. `clear` is authenticated with it.
-pub(crate) fn decrypt<'a>(key: &NodeKey, message: &'a mut [u8], clear: &[u8]) -> Result<&'a mut [u8], EciesError> {
+pub fn decrypt<'a>(key: &NodeKey, message: &'a mut [u8], clear: &[u8]) -> Result<&'a mut [u8], EciesError> {
     let (point, rest) = message.split_first_chunk_mut::<POINT_BYTES>().ok_or(EciesError::TooShort)?;
     let (iv_and_text, tag) = rest.split_last_chunk_mut::<TAG_BYTES>().ok_or(EciesError::TooShort)?;
     let [4, point @ ..] = point else { return Err(EciesError::InvalidPoint) };

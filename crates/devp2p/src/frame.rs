@@ -16,37 +16,38 @@ type Aes256Ctr = ctr::Ctr64BE<aes::Aes256>;
 
 const BLOCK_BYTES: usize = 16;
 /// Header and its tag, in bytes.
-pub(crate) const HEAD_BYTES: usize = 2 * BLOCK_BYTES;
+pub const HEAD_BYTES: usize = 2 * BLOCK_BYTES;
 /// The longest body that a header can name, in bytes.
-pub(crate) const BODY_BYTES_MAX: usize = (1 << 24) - 1;
+pub const BODY_BYTES_MAX: usize = (1 << 24) - 1;
 /// What the header holds after the length: an RLP list of two zeros, once meant for ids that nobody uses.
 const HEADER_DATA: [u8; 3] = [0xc2, 0x80, 0x80];
 
 /// A tag does not fit: bytes changed on the way, or the stream is out of step. Nothing after it can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BadTag;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("frame does not authenticate")]
+pub struct BadTag;
 
 /// Bytes that a body and its tag take on the wire.
-pub(crate) const fn body_bytes(length: usize) -> usize {
+pub const fn body_bytes(length: usize) -> usize {
     length.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES
 }
 
 /// The state of one direction.
-pub(crate) struct Direction {
+pub struct Direction {
     cipher: Aes256Ctr,
     mac: RunningMac,
 }
 
 impl Direction {
     /// A direction with its two secrets; `mac` has taken in what the handshake says.
-    pub(crate) fn new(aes_secret: &B256, mac_secret: &B256, mac: Keccak256) -> Self {
+    pub fn new(aes_secret: &B256, mac_secret: &B256, mac: Keccak256) -> Self {
         let cipher = Aes256Ctr::new((&aes_secret.0).into(), &[0; BLOCK_BYTES].into());
         Self { cipher, mac: RunningMac::new(mac_secret, mac) }
     }
 
     /// Seals the body at the end of `out`, which begins [`HEAD_BYTES`] after `start`. Its length is the caller's to
     /// bound by [`BODY_BYTES_MAX`].
-    pub(crate) fn seal(&mut self, out: &mut Vec<u8>, start: usize) {
+    pub fn seal(&mut self, out: &mut Vec<u8>, start: usize) {
         let length = out.len() - start - HEAD_BYTES;
         debug_assert!(length <= BODY_BYTES_MAX);
         let end = start + HEAD_BYTES + length.next_multiple_of(BLOCK_BYTES);
@@ -64,7 +65,7 @@ impl Direction {
     }
 
     /// Opens a header: the length of the body to come, in bytes.
-    pub(crate) fn open_head(&mut self, head: &[u8; HEAD_BYTES]) -> Result<usize, BadTag> {
+    pub fn open_head(&mut self, head: &[u8; HEAD_BYTES]) -> Result<usize, BadTag> {
         let (header, tag) = head.split_at(BLOCK_BYTES);
         let mut header: [u8; BLOCK_BYTES] = header.try_into().map_err(|_| BadTag)?;
         if self.mac.header(&header) != *tag {
@@ -75,7 +76,7 @@ impl Direction {
     }
 
     /// Opens in place a body with its tag, [`body_bytes`] in all.
-    pub(crate) fn open_body(&mut self, body_and_tag: &mut [u8]) -> Result<(), BadTag> {
+    pub fn open_body(&mut self, body_and_tag: &mut [u8]) -> Result<(), BadTag> {
         let (body, tag) = body_and_tag.split_last_chunk_mut::<BLOCK_BYTES>().ok_or(BadTag)?;
         if self.mac.body(body) != *tag {
             return Err(BadTag);

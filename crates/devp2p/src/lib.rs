@@ -20,15 +20,20 @@
 //! that must stay secret may travel over it.
 
 mod disconnect;
-mod ecies;
+pub mod ecies;
 pub mod eth;
-mod frame;
+pub mod frame;
 mod handshake;
 mod hello;
 mod protocol;
 pub mod session;
 pub mod snap;
 mod snappy;
+
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod testing;
 
 pub use disconnect::DisconnectReason;
 pub use hello::{Capability, HELLO_BYTES_MAX, Hello, P2P_VERSION};

@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Mutations in a plain test run.
-const MUTATIONS: u64 = 3_000;
+const MUTATIONS: u64 = 1_000;
 /// The longest input, in bytes.
 const INPUT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes at which parsers change their mind, of RLP above all.

@@ -28,7 +28,7 @@ impl Buffer {
 
     /// Bytes leave; never more than there are.
     pub(super) fn consume(&mut self, bytes: usize) {
-        self.start = self.bytes.len().min(self.start + bytes);
+        self.start = self.bytes.len().min(self.start.saturating_add(bytes));
         if self.start == self.bytes.len() {
             self.bytes.clear();
             self.bytes.shrink_to(KEPT_BYTES);

@@ -315,9 +315,14 @@ impl Session {
 
     /// Ends the session for a reason of the caller's. The peer is told, if it can be.
     pub fn disconnect(&mut self, reason: DisconnectReason) {
-        if !matches!(self.phase, Phase::Closed) {
+        if !self.is_closed() {
             self.close(CloseCause::Local(reason));
         }
+    }
+
+    /// Whether it has ended; output may be left.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
     }
 
     /// When [`Self::handle_timeout`] wants to be called; never after the end.
