@@ -150,6 +150,13 @@ pub enum SyncAction {
         /// What.
         fault: Fault,
     },
+    /// A peer sent blocks that were asked for and right: reason to keep it.
+    Praise {
+        /// Who.
+        peer: PeerId,
+        /// How many.
+        blocks: u32,
+    },
     /// The target cannot be had: to be shown to the operator. It is not tried again.
     TargetRefused {
         /// The head that was named.

@@ -4,6 +4,10 @@ use alloy_rlp::{Decodable, Header as RlpHeader};
 use starling_primitives::{B256, BlockRef, Bytes, EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
 use starling_validation::PreparedBlock;
 
+/// A longer header is refused unread: extra data is at most 32 bytes, but for the signers in Clique's checkpoints.
+/// What a stranger can make us hold of headers that nothing proves yet is a multiple of this.
+const HEADER_BYTES_MAX: usize = 4 << 10;
+
 /// A header's bytes with what is needed of it until its block is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SealedHeader {
@@ -40,6 +44,9 @@ impl BodyRoots {
 impl SealedHeader {
     /// Reads and hashes a header; the whole of it besides, for those who check more than its links.
     pub(crate) fn decode(rlp: Bytes) -> alloy_rlp::Result<(Self, Header)> {
+        if rlp.len() > HEADER_BYTES_MAX {
+            return Err(alloy_rlp::Error::Custom("header too long"));
+        }
         let mut rest = rlp.as_ref();
         let header = Header::decode(&mut rest)?;
         if !rest.is_empty() {

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Nobody vouches for that head. So headers come upwards, and every one is checked against its parent, its
-//! difficulty included, before a body is asked for: to make headers up costs work. The sum of the difficulties
-//! that were checked must reach what the peer claims.
+//! difficulty included, before a body is asked for; the proof of work is checked on workers before the block is
+//! imported. The sum of the difficulties that were checked must reach what the peer claims.
 
 use crate::{border::Fault, header::SealedHeader, skeleton::HEADERS_PER_REQUEST};
 use starling_chainspec::ChainSpec;
@@ -95,13 +95,12 @@ impl Heaviest {
         spec: &ChainSpec,
         view: &ChainView,
         items: Vec<Bytes>,
-        options: CheckOptions,
     ) -> Result<Progressed, ReadError> {
         let Some(headers) = decode(items) else { return Ok(Progressed::Fault(Fault::BadHeaders)) };
         match self.step {
             Step::Head => self.head_came(view, &headers),
             Step::Search { common, differs, probe } => self.probe_came(view, &headers, common, differs, probe),
-            Step::Headers { .. } => self.headers_came(spec, view, headers, options),
+            Step::Headers { .. } => self.headers_came(spec, view, headers),
             Step::Done { .. } => Ok(Progressed::On),
         }
     }
@@ -163,7 +162,6 @@ impl Heaviest {
         spec: &ChainSpec,
         view: &ChainView,
         headers: Vec<(SealedHeader, Header)>,
-        options: CheckOptions,
     ) -> Result<Progressed, ReadError> {
         let Step::Headers { last, header, total } = &mut self.step else { return Ok(Progressed::On) };
         let Some((first, _)) = headers.first() else { return Ok(Progressed::Fault(Fault::FalseHead)) };
@@ -173,6 +171,8 @@ impl Heaviest {
         if first.parent_hash != *last {
             return self.search_again(view);
         }
+        // Proof of work is dear to check: that is done on workers, before a block is imported.
+        let no_seal = CheckOptions { seal: false };
         let mut checked = Vec::with_capacity(headers.len());
         for (sealed, next) in headers {
             if spec.is_proof_of_stake(&next) {
@@ -184,7 +184,7 @@ impl Heaviest {
             if sealed.parent_hash != *last {
                 return Ok(Progressed::Fault(Fault::BadHeaders));
             }
-            if check_header_on(spec, &next, (*last, header), Some(*total), options).is_err() {
+            if check_header_on(spec, &next, (*last, header), Some(*total), no_seal).is_err() {
                 return Ok(Progressed::Fault(Fault::InvalidHeader));
             }
             *total = total.saturating_add(next.difficulty);

@@ -1,11 +1,11 @@
-//! What is too dear for the deciding thread: hashing bodies, recovering senders.
+//! What is too dear for the deciding thread: hashing bodies, recovering senders, checking proof of work.
 
 use crate::header::{BodyRoots, SealedHeader};
 use alloy_rlp::{EMPTY_LIST_CODE, Header as RlpHeader, PayloadView};
 use alloy_trie::root::ordered_trie_root_with_encoder;
 use starling_chainspec::ChainSpec;
 use starling_primitives::{B256, BlockRef, Bytes, PeerId, keccak256};
-use starling_validation::PreparedBlock;
+use starling_validation::{PreparedBlock, verify_seal};
 use std::sync::Arc;
 
 /// Bodies from one peer to be matched with the headers they were asked for, and blocks to be made of them.
@@ -17,6 +17,8 @@ pub struct PrepareJob {
     pub(crate) peer: Option<PeerId>,
     pub(crate) headers: Vec<SealedHeader>,
     pub(crate) bodies: Vec<Bytes>,
+    /// Nobody vouches for these blocks: their proof of work is checked.
+    pub(crate) check_seal: bool,
 }
 
 /// What came of a [`PrepareJob`].
@@ -40,12 +42,24 @@ pub(crate) struct InvalidBlock {
 }
 
 impl PrepareJob {
+    /// That of the request whose answer the bodies came in, or one of its own: the message behind it is
+    /// in memory until the job is run.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The result to report if the job cannot be run: the bodies are asked for again.
+    pub fn without_result(&self) -> Prepared {
+        let missing = self.headers.iter().map(|header| header.at).collect();
+        Prepared { id: self.id, peer: self.peer, blocks: Vec::new(), missing, has_false_body: false }
+    }
+
     /// Does the work. Senders are recovered on the current rayon pool.
     ///
     /// A peer may leave bodies out, but not change their order: each is compared with the headers after the
     /// one that the last body belonged to. The first false body ends the job; what came before it is good.
     pub fn run(self, spec: &ChainSpec) -> Prepared {
-        let Self { id, peer, headers, bodies } = self;
+        let Self { id, peer, headers, bodies, check_seal } = self;
         let mut prepared = Prepared { id, peer, blocks: Vec::new(), missing: Vec::new(), has_false_body: false };
         let mut waiting = headers.iter();
         for body in &bodies {
@@ -66,17 +80,26 @@ impl PrepareJob {
                 break;
             };
             prepared.missing.append(&mut skipped);
-            prepared.blocks.push(assemble(spec, header, body));
+            prepared.blocks.push(assemble(spec, header, body, check_seal));
         }
         prepared.missing.extend(waiting.map(|header| header.at));
         prepared
     }
 }
 
-fn assemble(spec: &ChainSpec, header: &SealedHeader, body: &Bytes) -> Result<Arc<PreparedBlock>, InvalidBlock> {
+fn assemble(
+    spec: &ChainSpec,
+    header: &SealedHeader,
+    body: &Bytes,
+    check_seal: bool,
+) -> Result<Arc<PreparedBlock>, InvalidBlock> {
     let invalid = |why: String| InvalidBlock { at: header.at, why };
     let rlp = block_rlp(&header.rlp, body).map_err(|error| invalid(error.to_string()))?;
-    PreparedBlock::from_rlp(spec, rlp).map(Arc::new).map_err(|error| invalid(error.to_string()))
+    let block = PreparedBlock::from_rlp(spec, rlp).map_err(|error| invalid(error.to_string()))?;
+    if check_seal && !spec.is_proof_of_stake(&block.block.header) {
+        verify_seal(&block.block.header).map_err(|error| invalid(error.to_string()))?;
+    }
+    Ok(Arc::new(block))
 }
 
 /// `[header, transactions, ommers, withdrawals?]` of a header and `[transactions, ommers, withdrawals?]`.

@@ -38,6 +38,7 @@
 //! | `Prepare` | [`PrepareJob::run`] on a worker | `Prepared` |
 //! | `Import` | import one block after the other | `Imported` for each, also for those left out after a failure |
 //! | `SetHead` | set it, after the imports before it | `HeadSet` |
+//! | `Praise` | count it in the peer's favour | – |
 //! | `Penalise` | disconnect if [`Fault::is_lie`], else mark | `PeerLeft` if it goes |
 //! | `TargetRefused`, `Progress`, `Synced` | tell the operator | – |
 //!

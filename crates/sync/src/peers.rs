@@ -4,6 +4,7 @@ use crate::{
     border::{Fault, PeerInfo},
     rates::{self, Kind, Rates},
 };
+use starling_devp2p::eth::BlockRange;
 use starling_primitives::{PeerId, U256};
 use std::{
     collections::BTreeMap,
@@ -188,14 +189,15 @@ impl Peer {
             && self.paused_until[kind as usize].is_none_or(|until| until <= now)
     }
 
-    /// Whether it may have a block of that number: none that says otherwise.
-    pub(crate) fn may_have(&self, number: u64) -> bool {
-        self.info.range.is_none_or(|range| (range.earliest..=range.latest).contains(&number))
+    /// Whether it may have a header or body of that number: none that says otherwise.
+    pub(crate) fn may_have(&self, kind: Kind, number: u64) -> bool {
+        self.info.range.is_none() || self.claims(kind, number)
     }
 
-    /// Whether it says that it has a block of that number.
-    pub(crate) fn claims(&self, number: u64) -> bool {
-        self.info.range.is_some_and(|range| (range.earliest..=range.latest).contains(&number))
+    /// Whether it says that it has it. Headers are had from genesis on, whatever the range begins with.
+    pub(crate) fn claims(&self, kind: Kind, number: u64) -> bool {
+        let has = |range: BlockRange| number <= range.latest && (kind == Kind::Headers || number >= range.earliest);
+        self.info.range.is_some_and(has)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What answers prove, and what they prove of those who gave them.
 
-use super::{Asked, Goal, PeerId, Pending, SyncAction, Syncer};
+use super::{Asked, Goal, Kind, PeerId, Pending, SyncAction, Syncer};
 use crate::{
     border::Fault,
     header::{self, SealedHeader},
@@ -11,7 +11,6 @@ use crate::{
 use starling_devp2p::eth::Response;
 use starling_primitives::{B256, BlockRef, Bytes, ReadError};
 use starling_state::{BlockId, ChainView};
-use starling_validation::CheckOptions;
 
 impl Syncer {
     pub(super) fn answered(&mut self, peer: PeerId, id: u64, response: Response, view: &ChainView) {
@@ -36,12 +35,9 @@ impl Syncer {
         let is_current = pending.round == self.rounds;
         match pending.asked {
             Asked::Bodies(headers) => {
-                self.actions.push_back(SyncAction::Prepare(PrepareJob {
-                    id,
-                    peer: Some(peer),
-                    headers,
-                    bodies: items,
-                }));
+                let check_seal = self.checks_seals();
+                let job = PrepareJob { id, peer: Some(peer), headers, bodies: items, check_seal };
+                self.actions.push_back(SyncAction::Prepare(job));
             }
             Asked::Skeleton(wanted) if is_current => self.skeleton_came(peer, wanted, items),
             Asked::Heaviest(_) if is_current => self.heaviest_came(peer, items, view),
@@ -51,8 +47,8 @@ impl Syncer {
 
     fn measure(&mut self, peer: PeerId, pending: &Pending, items: usize) {
         let within_range = self.peers.get(&peer).is_some_and(|peer| match &pending.asked {
-            Asked::Bodies(headers) => headers.iter().all(|header| peer.claims(header.at.number)),
-            Asked::Skeleton(wanted) => wanted.number().is_some_and(|number| peer.claims(number)),
+            Asked::Bodies(headers) => headers.iter().all(|header| peer.claims(Kind::Bodies, header.at.number)),
+            Asked::Skeleton(wanted) => wanted.number().is_some_and(|number| peer.claims(Kind::Headers, number)),
             Asked::Heaviest(_) => false,
         });
         let elapsed = self.now.saturating_duration_since(pending.sent);
@@ -167,8 +163,7 @@ impl Syncer {
         let Some(round) = &mut self.round else { return };
         let Goal::Heaviest(heaviest) = &mut round.goal else { return };
         heaviest.is_asking = false;
-        let options = CheckOptions { seal: self.config.check_seal };
-        let progressed = match heaviest.answered(&self.spec, view, items, options) {
+        let progressed = match heaviest.answered(&self.spec, view, items) {
             Ok(progressed) => progressed,
             // The same is asked again.
             Err(_) => return,
@@ -198,6 +193,10 @@ impl Syncer {
         if let Some(peer) = peer.filter(|_| has_false_body) {
             self.fault(peer, Fault::BadBodies);
         }
+        let good = blocks.iter().filter(|block| block.is_ok()).count();
+        if let Some(peer) = peer.filter(|_| good > 0 && !has_false_body) {
+            self.actions.push_back(SyncAction::Praise { peer, blocks: u32::try_from(good).unwrap_or(u32::MAX) });
+        }
         for block in blocks {
             match block {
                 Ok(block) => {
@@ -217,9 +216,12 @@ impl Syncer {
 
     /// A block of the chain that we follow breaks a rule: the chain is no good, whoever named it.
     pub(super) fn invalid_block(&mut self, at: BlockRef, why: &str) {
-        self.refuse(at.hash);
         match self.round.as_ref().map(|round| &round.goal) {
-            Some(Goal::Trusted { .. }) => self.refuse_target(format!("block {at} in it is invalid: {why}")),
+            Some(Goal::Trusted { .. }) => {
+                self.refuse(at.hash);
+                self.refuse_target(format!("block {at} in it is invalid: {why}"));
+            }
+            // Not refused for good: what lacks its proof of work may still be vouched for.
             Some(Goal::Heaviest(heaviest)) => self.fault(heaviest.peer, Fault::InvalidBlock),
             None => {}
         }

@@ -60,7 +60,7 @@ impl Syncer {
                 Wanted::Ahead { number, .. } => HashOrNumber::Number(number),
                 Wanted::Again { top, .. } => HashOrNumber::Hash(top.hash),
             };
-            if wanted.number().is_some_and(|number| !peer.may_have(number)) {
+            if wanted.number().is_some_and(|number| !peer.may_have(Kind::Headers, number)) {
                 continue;
             }
             round.skeleton.asked(&wanted);
@@ -96,7 +96,7 @@ impl Syncer {
                 let id = self.next_id();
                 let Some(peer) = self.peers.get(&peer_id) else { continue };
                 let count = peer.rates.capacity(Kind::Bodies, expected);
-                let headers = self.window.take_wanted(id, count, |number| peer.may_have(number));
+                let headers = self.window.take_wanted(id, count, |number| peer.may_have(Kind::Bodies, number));
                 if headers.is_empty() {
                     continue;
                 }
@@ -119,7 +119,13 @@ impl Syncer {
                 return;
             }
             let bodies = headers.iter().map(|header| empty_body(&header.roots)).collect();
-            self.actions.push_back(SyncAction::Prepare(PrepareJob { id, peer: None, headers, bodies }));
+            self.actions.push_back(SyncAction::Prepare(PrepareJob {
+                id,
+                peer: None,
+                headers,
+                bodies,
+                check_seal: self.checks_seals(),
+            }));
         }
     }
 
@@ -187,6 +193,12 @@ impl Syncer {
                 }
             }
         }
+    }
+
+    /// Whether nothing but proof of work vouches for the round's blocks.
+    pub(super) fn checks_seals(&self) -> bool {
+        let goal = self.round.as_ref().map(|round| &round.goal);
+        self.config.check_seal && matches!(goal, Some(Goal::Heaviest(_)))
     }
 
     pub(super) fn drop_requests_of(&mut self, peer: &PeerId) {

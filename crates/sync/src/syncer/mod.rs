@@ -41,14 +41,14 @@ pub struct SyncConfig {
     /// Memory of blocks that are asked for, ready, or with the importer, in bytes. One answer a peer may come
     /// on top of it.
     pub window_bytes_max: u64,
-    /// Check Ethash seals of headers that are offered by total difficulty. Off as in the importer: most test
-    /// chains have none.
+    /// Check the proof of work of chains that nobody vouches for. Without it anyone makes the heaviest chain for
+    /// free; only chains of tests, whose work was never done, are followed so.
     pub check_seal: bool,
 }
 
 impl Default for SyncConfig {
     fn default() -> Self {
-        Self { headers_max: 32_768, window_bytes_max: 96 << 20, check_seal: false }
+        Self { headers_max: 32_768, window_bytes_max: 96 << 20, check_seal: true }
     }
 }
 
@@ -136,6 +136,11 @@ impl Syncer {
         let resume = self.peers.next_resume(self.now);
         let progress = round.and_then(|_| self.meter.next());
         [requests, stuck, resume, self.import_retry_at, progress].into_iter().flatten().min()
+    }
+
+    /// Whether it is on the way to a head.
+    pub fn is_syncing(&self) -> bool {
+        self.round.is_some()
     }
 
     /// Where it stands.

@@ -18,6 +18,11 @@ const HIVE_HEAD: u64 = 3000;
 const MERGE: u64 = 35;
 const MINUTES: Duration = Duration::from_secs(600);
 
+/// No chain of the fixtures but era's was mined.
+fn config() -> SyncConfig {
+    SyncConfig { check_seal: false, ..SyncConfig::default() }
+}
+
 fn small() -> SyncConfig {
     SyncConfig { headers_max: 600, window_bytes_max: 200_000, check_seal: false }
 }
@@ -40,7 +45,7 @@ fn check(source: &'static Source, seed: u64, config: SyncConfig, characters: &[C
 #[test]
 fn one_static_peer() {
     let Some(source) = hive_sync() else { return };
-    let world = check(source, 1, SyncConfig::default(), &[Character::Honest]);
+    let world = check(source, 1, config(), &[Character::Honest]);
     println!("{:?} of virtual time, {} headers asked for", world.elapsed(), world.headers_asked);
     assert!(world.faults.is_empty());
     // hive gives a minute
@@ -52,7 +57,7 @@ fn one_static_peer() {
 #[test]
 fn many_honest_peers_share_the_work() {
     let Some(source) = hive_sync() else { return };
-    let world = check(source, 2, SyncConfig::default(), &[Character::Honest; 8]);
+    let world = check(source, 2, config(), &[Character::Honest; 8]);
     println!("{:?} of virtual time", world.elapsed());
     assert!(world.faults.is_empty());
     assert!(world.bodies_asked <= HIVE_HEAD as usize);
@@ -71,7 +76,7 @@ fn with_little_memory_headers_are_asked_for_twice() {
 fn each_liar_is_found_out_beside_an_honest_peer() {
     let Some(source) = hive_sync() else { return };
     for (seed, liar) in Character::LIARS.into_iter().enumerate() {
-        let world = check(source, seed as u64, SyncConfig::default(), &[Character::Honest, liar, liar]);
+        let world = check(source, seed as u64, config(), &[Character::Honest, liar, liar]);
         assert!(world.peers.values().any(|peer| peer.lied), "{liar:?} had no chance");
     }
 }
@@ -83,20 +88,20 @@ fn a_crowd_of_every_character() {
         let mut crowd = Character::LIARS.to_vec();
         crowd.extend([Character::Honest, Character::Lossy, Character::Silent, Character::Empty]);
         crowd.extend([Character::Short, Character::Vanishes(1), Character::Vanishes(3)]);
-        check(source, seed, SyncConfig::default(), &crowd);
+        check(source, seed, config(), &crowd);
     }
     let Some(source) = hive_sync() else { return };
     let mut crowd = Character::LIARS.to_vec();
     crowd.extend([Character::Honest, Character::Lossy, Character::Lossy, Character::Silent, Character::Empty]);
     crowd.extend([Character::Short, Character::Vanishes(2), Character::Vanishes(7), Character::Silent]);
-    check(source, 41, SyncConfig::default(), &crowd);
+    check(source, 41, config(), &crowd);
     check(source, 42, small(), &crowd);
 }
 
 #[test]
 fn silent_and_empty_peers_are_reported_but_are_no_liars() {
     let Some(source) = rpc_compat() else { return };
-    let mut world = World::new(source, 5, SyncConfig::default());
+    let mut world = World::new(source, 5, config());
     let silent = world.join(Character::Silent, EthVersion::V69);
     let empty = world.join(Character::Empty, EthVersion::V69);
     world.target(source.view().head().hash);
@@ -112,7 +117,7 @@ fn silent_and_empty_peers_are_reported_but_are_no_liars() {
 #[test]
 fn all_peers_vanish_and_others_come() {
     let Some(source) = hive_sync() else { return };
-    let mut world = World::new(source, 6, SyncConfig::default());
+    let mut world = World::new(source, 6, config());
     for _ in 0..3 {
         world.join(Character::Vanishes(4), EthVersion::V69);
     }
@@ -133,7 +138,7 @@ fn a_restart_goes_on_from_the_chain() {
     world.target(source.view().head().hash);
     world.run_until(MINUTES, |world| world.chain.head().number >= 1000);
     let left = HIVE_HEAD - world.chain.head().number;
-    world.restart(SyncConfig::default());
+    world.restart(config());
     world.join(Character::Honest, EthVersion::V69);
     world.target(source.view().head().hash);
     world.run_until(MINUTES, |world| world.synced.is_some());
@@ -144,7 +149,7 @@ fn a_restart_goes_on_from_the_chain() {
 #[test]
 fn heads_move_on_while_it_syncs() {
     let Some(source) = hive_sync() else { return };
-    let mut world = World::new(source, 8, SyncConfig::default());
+    let mut world = World::new(source, 8, config());
     world.join(Character::Honest, EthVersion::V69);
     for number in [1000, 1010, 2000, 2900, 2901, 3000] {
         world.target(source.hash(number));
@@ -157,7 +162,7 @@ fn heads_move_on_while_it_syncs() {
 #[test]
 fn a_head_that_nobody_has_gives_way_to_the_next() {
     let Some(source) = rpc_compat() else { return };
-    let mut world = World::new(source, 9, SyncConfig::default());
+    let mut world = World::new(source, 9, config());
     world.join(Character::Honest, EthVersion::V69);
     world.target(B256::repeat_byte(9));
     world.run_for(MINUTES);
@@ -170,7 +175,7 @@ fn a_head_that_nobody_has_gives_way_to_the_next() {
 #[test]
 fn ancestors_of_a_payload_are_fetched_and_the_head_stays() {
     let Some(source) = rpc_compat() else { return };
-    let mut world = World::new(source, 10, SyncConfig::default());
+    let mut world = World::new(source, 10, config());
     world.join(Character::Honest, EthVersion::V69);
     let payload = source.block(54);
     world.at(Duration::ZERO, SyncEvent::Payload(payload.clone()));
@@ -186,7 +191,7 @@ fn ancestors_of_a_payload_are_fetched_and_the_head_stays() {
 #[test]
 fn an_invalid_block_ends_the_target_not_the_peers() {
     let Some(source) = rpc_compat() else { return };
-    let mut world = World::new(source, 11, SyncConfig::default());
+    let mut world = World::new(source, 11, config());
     let peer = world.join(Character::Honest, EthVersion::V69);
     let good = source.block(54);
     let mut block = good.block.clone();
@@ -206,9 +211,9 @@ fn an_invalid_block_ends_the_target_not_the_peers() {
 #[test]
 fn a_foreign_chain_is_refused() {
     let (Some(source), Some(other)) = (hive_sync(), rpc_compat()) else { return };
-    let mut world = World::new(source, 12, SyncConfig::default());
+    let mut world = World::new(source, 12, config());
     world.chain = other.follower();
-    world.restart(SyncConfig::default());
+    world.restart(config());
     world.join(Character::Honest, EthVersion::V69);
     world.target(source.view().head().hash);
     world.run_until(MINUTES, |world| !world.refused.is_empty());
@@ -218,7 +223,7 @@ fn a_foreign_chain_is_refused() {
 #[test]
 fn imports_that_fail_are_tried_again() {
     let Some(source) = hive_sync() else { return };
-    let mut world = World::new(source, 13, SyncConfig::default());
+    let mut world = World::new(source, 13, config());
     world.join(Character::Honest, EthVersion::V69);
     world.target(source.view().head().hash);
     world.run_until(MINUTES, |world| world.chain.head().number >= 500);
@@ -233,7 +238,7 @@ fn imports_that_fail_are_tried_again() {
 fn before_the_merge_the_heaviest_chain_is_followed() {
     let Some(source) = rpc_compat() else { return };
     for seed in 0..20 {
-        let mut world = World::new(source, seed, SyncConfig::default());
+        let mut world = World::new(source, seed, config());
         world.join(Character::Honest, EthVersion::V68);
         world.join(Character::Vanishes(2), EthVersion::V68);
         for liar in Character::LIARS {
@@ -247,9 +252,23 @@ fn before_the_merge_the_heaviest_chain_is_followed() {
 }
 
 #[test]
+fn work_that_was_never_done_is_found_out() {
+    let Some(source) = rpc_compat() else { return };
+    let mut world = World::new(source, 16, SyncConfig::default());
+    let peer = world.join(Character::Honest, EthVersion::V68);
+    world.run_until(MINUTES, |world| !world.faults.is_empty());
+    assert_eq!(world.faults, [(peer, Fault::InvalidBlock)]);
+    assert_eq!(world.chain.head().number, 0);
+    // Somebody trusted may still name that chain.
+    world.join(Character::Honest, EthVersion::V69);
+    world.target(source.view().head().hash);
+    world.run_until(MINUTES, |world| world.synced.is_some());
+}
+
+#[test]
 fn a_difficulty_that_is_not_there_is_a_lie() {
     let Some(source) = rpc_compat() else { return };
-    let mut world = World::new(source, 15, SyncConfig::default());
+    let mut world = World::new(source, 15, config());
     let total = world.source_total();
     world.join_claiming(Character::Honest, EthVersion::V69, None);
     world.run_for(Duration::from_secs(30));

@@ -215,6 +215,9 @@ impl World {
                         self.at(Duration::ZERO, SyncEvent::PeerLeft { peer });
                     }
                 }
+                SyncAction::Praise { peer, blocks } => {
+                    assert!(blocks > 0 && self.peers.get(&peer).is_none_or(|peer| peer.character != Character::Empty));
+                }
                 SyncAction::TargetRefused { head, why } => self.refused.push((head, why)),
                 SyncAction::Synced { head } => self.synced = Some(head),
                 SyncAction::Progress(progress) => {
