@@ -106,9 +106,13 @@ impl Candidates {
         }
     }
 
-    /// A node was found, perhaps again.
+    /// A node was found, perhaps again. If it waits already, it waits with its newer record.
     pub fn offer(&mut self, source: Source, node: Node, now: Instant) -> Result<(), Refused> {
         self.check(source, &node, now)?;
+        if self.queued.contains(&node.id) {
+            self.update(node);
+            return Err(Refused::Known);
+        }
         let queue = &mut self.queues[source as usize];
         if queue.len() >= QUEUE_MAX
             && let Some(oldest) = queue.pop_front()
@@ -137,10 +141,14 @@ impl Candidates {
         if chain_unknown && matches!(source, Source::Dns | Source::Discv5) {
             return Err(Refused::NoChain);
         }
-        if self.queued.contains(&node.id) || self.is_known(&node.id, now) {
-            return Err(Refused::Known);
+        if self.is_known(&node.id, now) { Err(Refused::Known) } else { Ok(()) }
+    }
+
+    fn update(&mut self, node: Node) {
+        let waiting = self.queues.iter_mut().flatten().find(|waiting| waiting.id == node.id);
+        if let (Some(waiting), Some(record)) = (waiting, node.record) {
+            waiting.update(record);
         }
-        Ok(())
     }
 
     fn is_known(&mut self, id: &PeerId, now: Instant) -> bool {

@@ -1,7 +1,15 @@
 //! Nodes and how they are found: records, discv4, DNS lists, the node database.
 //!
+//! ```text
+//! datagrams ──► discv4 ──┬── Found ───────► Candidates ──► whom to dial
+//! TXT records ► dns ─────┤                     ▲
+//! (discv5) ──────────────┤                  NodeDb ◄──► a file
+//!                        └── Endpoint ────► EndpointVotes ──► our own record
+//! ```
+//!
 //! Nothing here opens a socket, reads a clock or starts a thread. What decides has one shape: tell it what happened
-//! and when, ask it what to do until it has nothing more, and come back at its next deadline.
+//! and when, ask it what to do until it has nothing more, and come back at its next deadline. discv5 is the crate of
+//! that name, driven by `network`; what it finds and hears comes here like the rest.
 
 pub mod address;
 mod candidates;

@@ -103,6 +103,16 @@ fn only_nodes_that_can_be_of_our_chain() {
 }
 
 #[test]
+fn a_node_that_waits_is_judged_by_its_newest_record() {
+    let now = Instant::now();
+    let mut all = candidates(now);
+    let other = starling_chainspec::ChainSpec::named("sepolia").unwrap().fork_id(0, 0);
+    all.offer(Source::Discv4, node(1), now).unwrap();
+    assert_eq!(all.offer(Source::Discv4, on_chain(1, Some(other)), now), Err(Refused::Known));
+    assert_eq!(all.next(now, |fork_id| mainnet_filter().validate(*fork_id).is_ok()), None);
+}
+
+#[test]
 fn looking_around_slows_down_and_never_stops() {
     let now = Instant::now();
     let mut all = candidates(now);

@@ -24,6 +24,8 @@ const CHECK_PROVEN_INTERVAL: Duration = Duration::from_secs(9);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(30 * 60);
 /// Time between lookups while fewer than half a bucket of nodes are known, unless lookups are even more frequent.
 const LONELY_INTERVAL: Duration = Duration::from_secs(5);
+/// Shortest time between lookups, whatever is set.
+const LOOKUP_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Strangers that wait to be greeted. When full, one more is forgotten: others will name it again.
 const STRANGERS_MAX: usize = 256;
 /// Nodes of which it is remembered when they were greeted. When full, the longest unnamed is forgotten.
@@ -69,7 +71,7 @@ impl Discv4 {
 
     fn look_around(&mut self, now: Instant) {
         let lonely = self.table.len() < BUCKET_NODES / 2;
-        let interval = self.config.lookup_interval;
+        let interval = self.config.lookup_interval.max(LOOKUP_INTERVAL_MIN);
         let interval = if lonely { interval.min(LONELY_INTERVAL) } else { interval };
         // An interval that was made shorter left a second timer behind.
         self.timers.retain(|(_, timer)| *timer != Timer::Lookup);
@@ -172,7 +174,7 @@ impl Discv4 {
     }
 
     fn greet_interval(&self) -> Duration {
-        self.config.lookup_interval / BUCKET_NODES as u32
+        self.config.lookup_interval.max(LOOKUP_INTERVAL_MIN) / BUCKET_NODES as u32
     }
 
     fn greet(&mut self, now: Instant) {
