@@ -17,6 +17,9 @@
 //!
 //! The rows of a trie follow from its leaves alone, not from its history: an update over old rows and one
 //! from nothing end in the same bytes. Nothing here opens a file, sleeps or knows a block.
+//!
+//! Beside the rows stands the [`SparseTrie`]: a trie of nodes, of which only some are known. [`WitnessState`]
+//! reads state through it and re-hashes it, so that a block can be run without a database.
 
 mod assemble;
 mod memory;
