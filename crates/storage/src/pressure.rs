@@ -3,7 +3,7 @@
 //! ```text
 //! 512 blocks            a flush, as far as finality allows
 //! 70 % of a bound       a flush, whatever finality says, up to 32 blocks behind the head
-//! 64 to 128 blocks      older layers' branch rows are left in the journal, as changes, and read back from there
+//! 32 to 64 blocks       older layers' branch rows are left in the journal, as changes, and read back from there
 //! layers' memory        the oldest layers' other rows too
 //! journal               the writer waits, if a flush can help
 //! 4,096 blocks          the oldest side branch is dropped
@@ -34,8 +34,9 @@ const LAYERS_FLUSH: usize = 512;
 const LAYERS_BOUND: usize = 1024;
 const _: () = assert!(LAYERS_FLUSH < LAYERS_BOUND && LAYERS_BOUND < LAYERS_MAX);
 /// Changed accounts and slots that one flush takes at most, one block at least: while it runs, a flush holds a
-/// sorted copy of its rows beside the layers, about 300 bytes a key.
-const FLUSH_KEYS_MAX: usize = 262_144;
+/// sorted copy of its rows beside the layers, about 300 bytes a key, and the whole branch rows that its changes make,
+/// as much again.
+const FLUSH_KEYS_MAX: usize = 131_072;
 /// A flush that the bounds ask for moves the frontier to a multiple of this, so that few short spans are left there.
 const FRONTIER_ALIGNMENT_BLOCKS: u64 = 16;
 /// A flush waits until it would free at least this fraction of what is over the bounds: else, with large blocks and
@@ -45,7 +46,7 @@ const FLUSH_FRACTION_MIN: u64 = 4;
 const HELD_LAYERS_MIN: usize = 8;
 /// Newest layers whose branch rows stay in memory, whole if they came since the start. At twice as many the older ones
 /// are left in the journal, all at once, since each time the tree is made anew.
-const BRANCH_LAYERS_MIN: usize = 64;
+const BRANCH_LAYERS_MIN: usize = 32;
 /// How long a writer that is held back sleeps before it looks again.
 const PRESSURE_WAIT: Duration = Duration::from_millis(50);
 
