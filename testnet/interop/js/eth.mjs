@@ -71,7 +71,8 @@ async function eth() {
 
   const status = new Promise((resolve) => protocol.events.once('status', resolve))
   protocol.sendStatus({
-    td: bigIntToBytes(BigInt(head.totalDifficulty ?? 0)),
+    // Since the merge difficulties are zero, and only genesis has added to the sum.
+    td: bigIntToBytes(BigInt(head.totalDifficulty ?? genesis.difficulty)),
     bestHash: hexToBytes(head.hash),
     genesisHash: hexToBytes(genesis.hash),
     latestBlock: bigIntToBytes(BigInt(head.number)),
