@@ -23,6 +23,9 @@ use crate::node::{Home, Node};
 /// How long they keep trying.
 const SIEGE: Duration = Duration::from_secs(30);
 
+/// How long before the sync they begin.
+const VANTAGE: Duration = Duration::from_secs(3);
+
 /// The node's budget for all its caches and buffers.
 const MEMORY: &str = "256M";
 
@@ -107,6 +110,8 @@ pub fn run() -> Outcome {
         })
         .collect();
 
+    // The liars are to be in their places when the node begins to ask.
+    std::thread::sleep(VANTAGE);
     let started = Instant::now();
     let synced = follow(&node.http, &node.engine, folder);
     let slowest = ask_until(&node, started + SIEGE);
