@@ -26,26 +26,26 @@
 
 mod buffer;
 mod close;
+mod event;
 mod pings;
+mod steps;
 mod wire;
 
 pub use crate::handshake::HandshakeError;
 pub use close::CloseCause;
+pub use event::{Established, Event, Message, Offer, SendError};
 
 use crate::disconnect::DisconnectReason;
-use crate::frame::BODY_BYTES_MAX;
 use crate::handshake::{self, Initiator, Randomness, Recipient};
 use crate::hello::{HELLO_BYTES_MAX, Hello};
-use crate::protocol::{PROTOCOL_OFFSET, Protocol, SharedProtocols};
-use crate::snappy;
-use alloy_primitives::Bytes;
+use crate::protocol::{Protocol, SharedProtocols};
 use buffer::Buffer;
 use pings::PingBudget;
 use rand::CryptoRng;
 use starling_primitives::{InvalidPeerId, NodeKey, PeerId};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-use wire::{Frame, Wire};
+use wire::Wire;
 
 /// From the first byte to the end of both Hellos.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -86,78 +86,6 @@ mod p2p {
     pub(super) const PONG: u8 = 0x03;
 }
 
-/// What we say of ourselves in Hello.
-#[derive(Debug, Clone)]
-pub struct Offer {
-    /// Name and version of the program, below a kilobyte.
-    pub client_id: String,
-    /// What we speak.
-    pub protocols: Vec<Protocol>,
-    /// The port that we listen on; zero says nothing.
-    pub listen_port: u16,
-}
-
-/// What a session tells its owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// Both sides are proven and greeted; from now on messages may be sent.
-    Established(Established),
-    /// A message.
-    Message(Message),
-    /// The end. Nothing comes after it.
-    Closed(CloseCause),
-}
-
-/// An open session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Established {
-    /// The peer, proven by the handshake.
-    pub remote: PeerId,
-    /// What it says of itself.
-    pub hello: Hello,
-    /// The protocols that both speak, one version of each, never empty.
-    pub protocols: Vec<Protocol>,
-}
-
-/// A message of one of the agreed protocols.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Whose.
-    pub protocol: Protocol,
-    /// Its id, counted from the protocol's first.
-    pub id: u8,
-    /// Unpacked, at most [`Protocol::message_bytes_max`].
-    pub payload: Bytes,
-}
-
-/// Why a message was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The session is not open yet, or not any more.
-    #[error("session is not open")]
-    NotOpen,
-    /// The protocol was not agreed on, or has no such message.
-    #[error("peer does not speak message {id:#04x} of {protocol}")]
-    NotSpoken {
-        /// Which protocol.
-        protocol: Protocol,
-        /// Which message.
-        id: u8,
-    },
-    /// No peer would read it.
-    #[error("message of {bytes} bytes exceeds the limit of its protocol")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-    /// The peer reads too slowly. Later, when output has been sent, there will be room.
-    #[error("{queued_bytes} bytes wait to be sent already")]
-    Full {
-        /// What waits.
-        queued_bytes: usize,
-    },
-}
-
 /// One RLPx session. The module says how it is driven.
 pub struct Session {
     // configuration
@@ -192,12 +120,6 @@ enum Phase {
     Open(SharedProtocols),
     Closed,
 }
-
-/// What a step of [`Session::poll`] came to: go on, or an event, or nothing until more arrives.
-type Step = ControlFlow<Option<Event>>;
-
-/// Nothing until more arrives.
-const WAIT: Step = ControlFlow::Break(None);
 
 impl Session {
     /// Calls a peer. An id that is no public key cannot be called.
@@ -277,8 +199,8 @@ impl Session {
                 return Some(Event::Closed(cause));
             }
             match self.step() {
-                Ok(Step::Break(event)) => return event,
-                Ok(Step::Continue(())) => {}
+                Ok(ControlFlow::Break(event)) => return event,
+                Ok(ControlFlow::Continue(())) => {}
                 Err(cause) => self.close(cause),
             }
         }
@@ -353,97 +275,6 @@ impl Session {
         }
     }
 
-    fn step(&mut self) -> Result<Step, CloseCause> {
-        let body_bytes_max = match self.phase {
-            Phase::Closed => return Ok(WAIT),
-            Phase::Auth(_) | Phase::Ack(..) => return self.step_handshake(),
-            Phase::Hello => 1 + HELLO_BYTES_MAX,
-            Phase::Open(_) => BODY_BYTES_MAX,
-        };
-        let Some(wire) = &mut self.wire else { return Ok(WAIT) };
-        let Some(frame) = wire.read(&mut self.input, body_bytes_max)? else { return Ok(WAIT) };
-        self.heard();
-        let step = if matches!(self.phase, Phase::Hello) { self.take_hello(&frame) } else { self.take_message(&frame) };
-        self.input.consume(frame.total_bytes);
-        step
-    }
-
-    /// Auth or ack, once it is complete.
-    fn step_handshake(&mut self) -> Result<Step, CloseCause> {
-        let Some(size) = self.input.front().first_chunk() else { return Ok(WAIT) };
-        let length = handshake::SIZE_BYTES + handshake::message_size(*size)?;
-        let Some(packet) = self.input.front_mut().get_mut(..length) else { return Ok(WAIT) };
-        let agreed = match std::mem::replace(&mut self.phase, Phase::Hello) {
-            Phase::Auth(recipient) => {
-                let (agreed, ack) = recipient.read_auth(packet)?;
-                self.output.extend(&ack);
-                agreed
-            }
-            Phase::Ack(initiator, key) => initiator.read_ack(&key, packet)?,
-            other => {
-                self.phase = other;
-                return Ok(WAIT);
-            }
-        };
-        self.input.consume(length);
-        let remote = *self.remote.insert(agreed.remote);
-        let wire = self.wire.insert(Wire::new(agreed));
-        wire.write(&mut self.output, &mut self.encoder, p2p::HELLO, &self.hello);
-        if remote == self.own { Err(CloseCause::ConnectedToSelf) } else { Ok(Step::Continue(())) }
-    }
-
-    /// The first message.
-    fn take_hello(&mut self, frame: &Frame) -> Result<Step, CloseCause> {
-        let payload = frame.payload(&self.input);
-        match frame.id {
-            p2p::HELLO => {}
-            p2p::DISCONNECT => return Err(CloseCause::Remote(disconnect_reason(payload))),
-            id => return Err(CloseCause::FirstMessage(id)),
-        }
-        let hello = Hello::decode(payload).map_err(CloseCause::Hello)?;
-        let Some(wire) = &mut self.wire else { return Ok(WAIT) };
-        wire.snappy = hello.version >= SNAPPY_VERSION;
-        if hello.id.is_zero() {
-            return Err(CloseCause::NullIdentity);
-        }
-        if Some(hello.id) != self.remote {
-            return Err(CloseCause::UnexpectedIdentity(hello.id));
-        }
-        let shared = SharedProtocols::agree(&self.offered, &hello.capabilities);
-        if shared.is_empty() {
-            return Err(CloseCause::NoSharedProtocol);
-        }
-        let protocols = shared.protocols();
-        self.phase = Phase::Open(shared);
-        self.heard();
-        self.ping_at = self.now + PING_INTERVAL;
-        Ok(Step::Break(Some(Event::Established(Established { remote: hello.id, hello, protocols }))))
-    }
-
-    /// A message of an open session.
-    fn take_message(&mut self, frame: &Frame) -> Result<Step, CloseCause> {
-        if frame.id < PROTOCOL_OFFSET {
-            return self.take_p2p(frame);
-        }
-        let (Phase::Open(shared), Some(wire)) = (&self.phase, &self.wire) else { return Ok(WAIT) };
-        let (protocol, id) = shared.owner(frame.id).ok_or(CloseCause::UnknownMessage(frame.id))?;
-        let payload = wire.unpack(frame.payload(&self.input), protocol.message_bytes_max)?.into();
-        Ok(Step::Break(Some(Event::Message(Message { protocol, id, payload }))))
-    }
-
-    fn take_p2p(&mut self, frame: &Frame) -> Result<Step, CloseCause> {
-        match frame.id {
-            p2p::DISCONNECT => Err(CloseCause::Remote(disconnect_reason(frame.payload(&self.input)))),
-            p2p::PING if self.pings.spend(self.now) => {
-                self.send_p2p(p2p::PONG, &EMPTY_LIST);
-                Ok(Step::Continue(()))
-            }
-            p2p::PING => Err(CloseCause::TooManyPings),
-            p2p::PONG => Ok(Step::Continue(())),
-            id => Err(CloseCause::UnknownMessage(id)),
-        }
-    }
-
     fn send_p2p(&mut self, id: u8, payload: &[u8]) {
         if self.output.is_empty() {
             self.write_deadline = self.now + WRITE_TIMEOUT;
@@ -469,18 +300,6 @@ impl Session {
         self.wire = None;
         self.input = Buffer::default();
         self.ended = Some(cause);
-    }
-}
-
-/// The reason in a Disconnect message. Whether it is packed depends on how far its sender believes the greeting to
-/// be, so both are tried: the plain forms take one or two bytes, the packed ones more.
-fn disconnect_reason(payload: &[u8]) -> DisconnectReason {
-    if payload.len() <= 2 {
-        return DisconnectReason::decode(payload);
-    }
-    match snappy::decompress(payload, HELLO_BYTES_MAX) {
-        Ok(body) => DisconnectReason::decode(&body),
-        Err(_) => DisconnectReason::decode(payload),
     }
 }
 
