@@ -13,6 +13,7 @@
 //! are the tasks, sockets and queues between them, and nothing else. No queue grows without bound: each names its
 //! limit, and what happens at it. Nothing here knows the chain but by the [`ChainStatus`] that it is given.
 
+mod bootnode;
 mod discovery;
 mod event;
 mod handle;
@@ -21,12 +22,14 @@ mod local;
 mod manager;
 mod network;
 mod outbox;
+pub mod probe;
 mod report;
 mod resolve;
 mod session;
 mod shared;
 mod status;
 
+pub use bootnode::{Bootnode, BootnodeConfig};
 pub use discovery::StartError;
 pub use event::{Charge, NetworkEvent, NetworkEvents};
 pub use handle::{DropRecord, NetworkHandle, Overview, PeerSnapshot, Stopped};

@@ -45,7 +45,7 @@ pub(crate) struct Sockets {
     pub(crate) tcp: Vec<TcpListener>,
     pub(crate) udp4: Option<UdpSocket>,
     pub(crate) udp6: Option<UdpSocket>,
-    pub(crate) tcp_port: u16,
+    pub(crate) listen: SocketAddr,
     pub(crate) udp_port: Option<u16>,
 }
 
@@ -54,30 +54,47 @@ impl Sockets {
     pub(crate) fn open(listen: &Listen, discovers: bool) -> Result<Self, ListenError> {
         let first = listen.addr.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let second = listen.addr.is_none().then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        let mut sockets = Self { tcp: Vec::new(), udp4: None, udp6: None, tcp_port: listen.tcp_port, udp_port: None };
+        let mut sockets = Self {
+            tcp: Vec::new(),
+            udp4: None,
+            udp6: None,
+            listen: SocketAddr::new(first, listen.tcp_port),
+            udp_port: None,
+        };
         let tcp = tcp(SocketAddr::new(first, listen.tcp_port))?;
-        sockets.tcp_port = tcp.local_addr().map_or(listen.tcp_port, |addr| addr.port());
+        sockets.listen = tcp.local_addr().unwrap_or(sockets.listen);
         sockets.tcp.push(tcp);
         if let Some(second) = second
-            && let Ok(tcp) = self::tcp(SocketAddr::new(second, sockets.tcp_port))
+            && let Ok(tcp) = self::tcp(SocketAddr::new(second, sockets.listen.port()))
         {
             sockets.tcp.push(tcp);
         }
         if discovers {
-            let udp = udp(SocketAddr::new(first, listen.udp_port.unwrap_or(sockets.tcp_port)))?;
-            let port = udp.local_addr().map_or(0, |addr| addr.port());
-            sockets.udp_port = Some(port);
-            if first.is_ipv4() {
-                sockets.udp4 = Some(udp);
-            } else {
-                sockets.udp6 = Some(udp);
-            }
-            if let Some(second) = second {
-                sockets.udp6 = self::udp(SocketAddr::new(second, port)).ok();
-            }
+            let (udp4, udp6, addr) = open_udp(listen, sockets.listen.port())?;
+            (sockets.udp4, sockets.udp6, sockets.udp_port) = (udp4, udp6, Some(addr.port()));
         }
         Ok(sockets)
     }
+}
+
+/// The sockets for discovery, over IPv4 and IPv6, and the address of the first. Without a port of its own it takes
+/// `port`.
+pub(crate) fn open_udp(
+    listen: &Listen,
+    port: u16,
+) -> Result<(Option<UdpSocket>, Option<UdpSocket>, SocketAddr), ListenError> {
+    let first = listen.addr.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let asked = SocketAddr::new(first, listen.udp_port.unwrap_or(port));
+    let socket = udp(asked)?;
+    let addr = socket.local_addr().unwrap_or(asked);
+    Ok(match (first, listen.addr) {
+        (IpAddr::V6(_), _) => (None, Some(socket), addr),
+        (IpAddr::V4(_), Some(_)) => (Some(socket), None, addr),
+        (IpAddr::V4(_), None) => {
+            let second = udp(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), addr.port()));
+            (Some(socket), second.ok(), addr)
+        }
+    })
 }
 
 fn tcp(addr: SocketAddr) -> Result<TcpListener, ListenError> {

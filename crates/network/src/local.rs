@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 #[derive(Debug)]
 pub struct LocalNode {
     key: NodeKey,
-    tcp_port: u16,
+    listen: SocketAddr,
     udp_port: Option<u16>,
     /// Set by a flag or by the address we listen on: what others see does not count then.
     is_fixed: bool,
@@ -40,7 +40,8 @@ pub(crate) struct Ports {
     pub(crate) fixed: Option<IpAddr>,
     /// Whether it listens on IPv6 too.
     pub(crate) v6: bool,
-    pub(crate) tcp: u16,
+    /// Where RLPx is taken.
+    pub(crate) listen: SocketAddr,
     pub(crate) udp: Option<u16>,
 }
 
@@ -54,15 +55,17 @@ impl LocalNode {
             Some(IpAddr::V6(ip)) => content.ip6 = Some(ip),
             None => {}
         }
+        // A boot node takes no connections and says so by naming no port for them.
+        let tcp = Some(ports.listen.port()).filter(|port| *port != 0);
         if !is_v6_only {
-            (content.tcp4, content.udp4) = (Some(ports.tcp), ports.udp);
+            (content.tcp4, content.udp4) = (tcp, ports.udp);
         }
         if is_v6_only || ports.v6 {
-            (content.tcp6, content.udp6) = (Some(ports.tcp), ports.udp);
+            (content.tcp6, content.udp6) = (tcp, ports.udp);
         }
         let record = Record::sign(&key, &content);
         let state = RwLock::new(State { content, record, seen: Seen::default() });
-        Self { key, tcp_port: ports.tcp, udp_port: ports.udp, is_fixed: ports.fixed.is_some(), state }
+        Self { key, listen: ports.listen, udp_port: ports.udp, is_fixed: ports.fixed.is_some(), state }
     }
 
     /// Who this node is.
@@ -70,9 +73,14 @@ impl LocalNode {
         self.key.public()
     }
 
+    /// Where it listens for RLPx.
+    pub fn listen_addr(&self) -> SocketAddr {
+        self.listen
+    }
+
     /// The port for RLPx.
     pub fn tcp_port(&self) -> u16 {
-        self.tcp_port
+        self.listen.port()
     }
 
     /// The port for discovery, none if there is no discovery.
@@ -92,7 +100,7 @@ impl LocalNode {
         Enode {
             id: self.id(),
             host: Host::Ip(ip.unwrap_or(Ipv4Addr::LOCALHOST.into())),
-            tcp: self.tcp_port,
+            tcp: self.tcp_port(),
             udp: self.udp_port.unwrap_or(0),
         }
     }
@@ -111,7 +119,7 @@ impl LocalNode {
                     (content.ip4, content.udp4) = (Some(*v4.ip()), Some(v4.port()));
                 }
                 if let Some(SocketAddr::V6(v6)) = seen.v6
-                    && content.tcp6.is_some()
+                    && content.udp6.is_some()
                 {
                     (content.ip6, content.udp6) = (Some(*v6.ip()), Some(v6.port()));
                 }
@@ -145,7 +153,12 @@ mod tests {
     fn node(fixed: Option<&str>) -> LocalNode {
         let key = NodeKey::from_bytes(&[7; 32].into()).unwrap();
         let fixed = fixed.map(|ip| ip.parse().unwrap());
-        LocalNode::new(key, Ports { fixed, v6: true, tcp: 30303, udp: Some(30304) }, None, 1000)
+        LocalNode::new(
+            key,
+            Ports { fixed, v6: true, listen: "127.0.0.1:30303".parse().unwrap(), udp: Some(30304) },
+            None,
+            1000,
+        )
     }
 
     #[test]

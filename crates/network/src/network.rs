@@ -83,7 +83,7 @@ pub async fn start(config: NetworkConfig, status: ChainStatus) -> Result<(Networ
     let ports = Ports {
         fixed: config.external.or(bound),
         v6: sockets.udp6.is_some(),
-        tcp: sockets.tcp_port,
+        listen: sockets.listen,
         udp: sockets.udp_port,
     };
     let unix_ms = u64::try_from(unix().as_millis()).unwrap_or(u64::MAX);
@@ -107,7 +107,7 @@ pub async fn start(config: NetworkConfig, status: ChainStatus) -> Result<(Networ
             v5: config.discovery.v5,
             on_loopback: bound.is_some_and(|ip| ip.is_loopback()),
             bootnodes: config.discovery.bootnodes.clone(),
-            status: status_out.clone(),
+            status: Some(status_out.clone()),
             lists: config.discovery.lists.clone(),
             resolver: resolver.clone(),
             database: config.database,

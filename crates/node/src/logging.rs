@@ -44,9 +44,11 @@ pub(crate) fn start(args: &LogArgs) -> Result<LogGuard, Failure> {
 }
 
 fn filter(verbosity: u8) -> EnvFilter {
+    // What strangers send makes these two complain, line after line.
     EnvFilter::new(match verbosity {
-        0 => "info",
-        1 => "info,starling=debug,starling_node=debug,starling_chain=debug,starling_storage=debug,starling_rpc=debug",
+        0 => "info,discv5=off,hickory_resolver=off",
+        // Every crate of ours.
+        1 => "info,discv5=off,hickory_resolver=off,starling=debug",
         2 => "debug",
         _ => "trace",
     })

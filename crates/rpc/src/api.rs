@@ -1,6 +1,6 @@
 //! From a table of functions to JSON-RPC methods: arguments, threads, panics, metrics.
 
-use crate::{ApiError, RpcContext, args::Args, debug, engine, eth, net, web3};
+use crate::{ApiError, RpcContext, admin, args::Args, debug, engine, eth, net, web3};
 use jsonrpsee::{Methods, RpcModule, types::Params};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -18,6 +18,8 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
 /// A group of methods that is served or not as a whole: the part of their names before the `_`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Namespace {
+    /// The peers, and changes to them; never on by default.
+    Admin,
     /// Raw blocks and other things for people who look closely; never on by default.
     Debug,
     /// The chain.
@@ -30,13 +32,14 @@ pub enum Namespace {
 
 impl Namespace {
     /// All that are served.
-    pub const ALL: [Self; 4] = [Self::Debug, Self::Eth, Self::Net, Self::Web3];
+    pub const ALL: [Self; 5] = [Self::Admin, Self::Debug, Self::Eth, Self::Net, Self::Web3];
     /// What HTTP serves unless told otherwise.
     pub const DEFAULT: [Self; 3] = [Self::Eth, Self::Net, Self::Web3];
 
     /// The name, as in `--http.api`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Admin => "admin",
             Self::Debug => "debug",
             Self::Eth => "eth",
             Self::Net => "net",
@@ -65,6 +68,7 @@ pub fn module(context: RpcContext, namespaces: &[Namespace]) -> RpcModule<RpcCon
     let mut api = Api { module: RpcModule::new(context) };
     for namespace in &served {
         match namespace {
+            Namespace::Admin => admin::register(&mut api),
             Namespace::Debug => debug::register(&mut api),
             Namespace::Eth => eth::register(&mut api),
             Namespace::Net => net::register(&mut api),

@@ -15,6 +15,7 @@
 //!
 //! `pending` answers as `latest`: there is no transaction pool yet that could fill a pending block.
 
+mod admin;
 mod api;
 mod args;
 mod context;

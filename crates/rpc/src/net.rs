@@ -14,10 +14,11 @@ pub(crate) fn register(api: &mut Api) {
     api.light("net_peerCount", peer_count);
 }
 
-/// The network id, a decimal number in a string. It is the chain id.
+/// The network id, a decimal number in a string.
 fn version(context: &RpcContext, args: Args<'_>) -> Answer<String> {
     args.end()?;
-    Ok(context.chain.spec().chain_id.to_string())
+    let of_network = context.network.as_ref().map(|network| network.status().network_id);
+    Ok(of_network.unwrap_or(context.chain.spec().chain_id).to_string())
 }
 
 fn listening(context: &RpcContext, args: Args<'_>) -> Answer<bool> {

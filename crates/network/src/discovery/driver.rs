@@ -13,6 +13,7 @@ use crate::{
     resolve::Resolver,
 };
 use rand::{SeedableRng, rngs::StdRng};
+use starling_chainspec::ForkId;
 use starling_discovery::{
     Candidates, EndpointVotes, Node, NodeDb, NodeUrl, Record, Source,
     discv4::{Action, Config, Discv4},
@@ -48,7 +49,8 @@ pub(crate) struct Parts {
     pub(crate) resolver: Option<Resolver>,
     pub(crate) database: NodeDb,
     pub(crate) peers_wanted: usize,
-    pub(crate) status: watch::Receiver<ChainStatus>,
+    /// Our chain; a boot node has none and knows nodes of all.
+    pub(crate) status: Option<watch::Receiver<ChainStatus>>,
     pub(crate) candidates: mpsc::Sender<Node>,
     pub(crate) outcomes: mpsc::Receiver<Outcome>,
     pub(crate) questions: mpsc::Receiver<Question>,
@@ -59,7 +61,7 @@ pub(crate) struct Driver {
     // who we are
     local: Arc<LocalNode>,
     votes: EndpointVotes,
-    status: watch::Receiver<ChainStatus>,
+    status: Option<watch::Receiver<ChainStatus>>,
     // who finds
     udp: Udp,
     discv4: Option<Discv4>,
@@ -160,7 +162,7 @@ impl Driver {
                 },
                 Some(question) = self.questions.recv() => self.question(question),
                 Some((name, texts)) = self.lists.answer() => self.lists.handle(&name, texts, Instant::now()),
-                Ok(()) = self.status.changed() => self.status_changed(),
+                Some(fork_id) = next_fork_id(&mut self.status) => self.fork_id(fork_id),
                 _ = clock.tick() => self.clock(),
                 () = sleep_until(deadline) => self.advance(),
             }
@@ -235,7 +237,7 @@ impl Driver {
             }
         }
         let on_our_chain = |record: &Record| match record.fork_id() {
-            Some(fork_id) => self.status.borrow().forks.validate(fork_id).is_ok(),
+            Some(fork_id) => self.fits(fork_id),
             None => true,
         };
         if node.record.as_ref().is_none_or(on_our_chain) {
@@ -245,8 +247,9 @@ impl Driver {
     }
 
     fn propose(&mut self, slot: mpsc::Permit<'_, Node>) {
-        let forks = self.status.borrow().forks.clone();
-        if let Some(candidate) = self.candidates.next(Instant::now(), |fork_id| forks.validate(*fork_id).is_ok()) {
+        let forks = self.status.as_ref().map(|status| status.borrow().forks.clone());
+        let fits = |fork_id: &ForkId| forks.as_ref().is_none_or(|forks| forks.validate(*fork_id).is_ok());
+        if let Some(candidate) = self.candidates.next(Instant::now(), fits) {
             slot.send(candidate.node);
         }
     }
@@ -286,8 +289,12 @@ impl Driver {
         }
     }
 
-    fn status_changed(&mut self) {
-        let fork_id = self.status.borrow_and_update().fork_id();
+    fn fits(&self, fork_id: ForkId) -> bool {
+        self.status.as_ref().is_none_or(|status| status.borrow().forks.validate(fork_id).is_ok())
+    }
+
+    /// Our chain may have passed a fork.
+    fn fork_id(&mut self, fork_id: ForkId) {
         if self.local.set_fork_id(fork_id) {
             self.announce();
         }
@@ -314,6 +321,17 @@ impl Driver {
         gauge("discv4", self.discv4.as_ref().map_or(0, |discv4| discv4.table().len()));
         gauge("database", self.database.len());
         gauge("candidates", self.candidates.len());
+    }
+}
+
+/// The fork id after the next change of our chain; never without a chain. Safe to cancel.
+async fn next_fork_id(status: &mut Option<watch::Receiver<ChainStatus>>) -> Option<ForkId> {
+    match status {
+        Some(status) => {
+            status.changed().await.ok()?;
+            Some(status.borrow_and_update().fork_id())
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -16,3 +16,4 @@ mod v5;
 pub(crate) use datagram::Udp;
 pub(crate) use driver::{Driver, Parts, unix};
 pub use v5::StartError;
+pub(crate) use v5::ask_v5;

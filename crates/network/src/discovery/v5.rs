@@ -17,6 +17,7 @@ use starling_discovery::Record;
 use starling_primitives::NodeKey;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
+    net::UdpSocket,
     sync::{mpsc, watch},
     task::JoinSet,
     time::MissedTickBehavior,
@@ -236,4 +237,26 @@ async fn look_around(
             changed = every.changed() => if changed.is_err() { return },
         }
     }
+}
+
+/// Asks one node for a Pong and its record, from a socket of our own.
+pub(crate) async fn ask_v5(
+    key: &NodeKey,
+    own: &Record,
+    socket: UdpSocket,
+    node: &Record,
+    time_max: Duration,
+) -> Option<(Duration, Option<Record>)> {
+    let v4 = socket.local_addr().ok()?.is_ipv4();
+    let (v4, v6) = if v4 { (Some(socket), None) } else { (None, Some(socket)) };
+    let (_every, lookup_every) = watch::channel(Duration::MAX);
+    let settings = Settings { key, record: own, on_loopback: true, lookup_every };
+    let (service, _datagrams, _found) = Service::start(&Udp::new(v4, v6), settings).await.ok()?;
+    let enr = to_enr(node)?;
+    let started = std::time::Instant::now();
+    tokio::time::timeout(time_max, service.inner.send_ping(enr.clone())).await.ok()?.ok()?;
+    let round_trip = started.elapsed();
+    let answer = tokio::time::timeout(time_max, service.inner.find_node_designated_peer(enr, vec![0])).await;
+    let record = answer.ok().and_then(Result::ok).and_then(|records| records.first().and_then(to_record));
+    Some((round_trip, record))
 }

@@ -24,12 +24,12 @@ use ending::{Ending, reason_of};
 use parking_lot::RwLock;
 use pump::{Pump, Step};
 use starling_devp2p::{
-    Established, Message, Session,
+    Established, Hello, Message, Session,
     eth::{EthMessage, EthVersion, request_id},
     session::Offer,
 };
 use starling_peers::{Direction, DropReason, Offence};
-use starling_primitives::PeerId;
+use starling_primitives::{NodeKey, PeerId};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -77,6 +77,31 @@ pub(crate) async fn accept(shared: Arc<Shared>, line: Line, stream: TcpStream, r
     let session = Session::accept(&shared.key, &offer(&shared), Instant::now(), &mut rand::rng());
     let ends = Ends { direction: Direction::Inbound, local: stream.local_addr().ok(), remote };
     run(shared, line, tuned(stream), session, ends).await;
+}
+
+/// Connects only to hear a peer's Hello; in words why there is none.
+pub(crate) async fn greet(
+    key: &NodeKey,
+    offer: Offer,
+    id: PeerId,
+    remote: SocketAddr,
+    mut line: Line,
+) -> Result<Hello, String> {
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(remote)).await;
+    let stream = connected.map_err(|_| "no connection in time")?.map_err(|error| error.to_string())?;
+    let session =
+        Session::dial(key, id, &offer, Instant::now(), &mut rand::rng()).map_err(|error| error.to_string())?;
+    let mut pump = Pump::new(stream, session);
+    loop {
+        match pump.step(&mut line).await {
+            Ok(Step::Established(established)) => {
+                pump.say_goodbye(DropReason::Removed).await;
+                return Ok(established.hello);
+            }
+            Ok(Step::Message(_) | Step::Ordered(_)) => {}
+            Err(ending) => return Err(ending.detail.unwrap_or_else(|| ending.reason.to_string())),
+        }
+    }
 }
 
 fn tuned(stream: TcpStream) -> TcpStream {

@@ -3,12 +3,14 @@
 mod network_args;
 mod node_args;
 mod overrides;
+mod p2p_args;
 mod sync_args;
 pub(crate) mod unavailable;
 
-pub(crate) use network_args::{Nat, NetworkArgs};
+pub(crate) use network_args::{Nat, NetworkArgs, urls};
 pub(crate) use node_args::NodeArgs;
 pub(crate) use overrides::Overrides;
+pub(crate) use p2p_args::{BootnodeArgs, KeyArgs, KeyCommand, P2pArgs, P2pCommand, P2pCrawlArgs, P2pInfoArgs};
 pub(crate) use sync_args::SyncArgs;
 
 use crate::{logging::LogFormat, size::Size};
@@ -45,6 +47,12 @@ pub(crate) enum Command {
     Rewind(RewindArgs),
     /// Sends one JSON-RPC call to a node; without a method, a small prompt
     Attach(AttachArgs),
+    /// Asks and looks at the peer-to-peer network
+    P2p(P2pArgs),
+    /// Runs a boot node: discovery alone, for others to ask first
+    Bootnode(Box<BootnodeArgs>),
+    /// Makes and looks at node keys
+    Key(KeyArgs),
     /// Prints version, commit and platform
     Version,
     /// Removes the database of a datadir; keys and configuration stay

@@ -131,7 +131,8 @@ pub(crate) fn enode_of(url: &NodeUrl) -> Option<Enode> {
     }
 }
 
-fn urls(urls: &[MaybeUrl]) -> Vec<NodeUrl> {
+/// The URLs that are there.
+pub(crate) fn urls(urls: &[MaybeUrl]) -> Vec<NodeUrl> {
     urls.iter().filter_map(|url| url.0.clone()).collect()
 }
 

@@ -174,7 +174,7 @@ fn parse_ether(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "write ether like 0.5".into())
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time like 500ms, 5s or 2m".to_string();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().map_err(|_| wrong())?;

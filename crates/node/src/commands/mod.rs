@@ -5,6 +5,7 @@ mod db;
 mod export;
 mod genesis;
 mod import;
+mod p2p;
 mod rpc_client;
 
 use crate::{
@@ -43,6 +44,9 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Db(args) => db::run(args.command),
         Command::Rewind(args) => rewind(&args),
         Command::Attach(args) => attach::run(&args),
+        Command::P2p(args) => p2p::run(&args.command),
+        Command::Bootnode(args) => p2p::bootnode(&args),
+        Command::Key(args) => p2p::key(&args.command),
         Command::Version => say(&version::long()),
         Command::Removedb(args) => removedb(&args),
         Command::Config(args) => {

@@ -7,7 +7,7 @@
 //! ```
 
 pub(crate) mod key;
-mod nodes;
+pub(crate) mod nodes;
 mod serve;
 mod status;
 

@@ -9,7 +9,7 @@ use std::{fs::File, io::Read, path::Path, time::Duration};
 const SAVE_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// What the file holds. One that cannot be read only costs a slower start: it is said and begun anew.
-pub(super) fn load(path: &Path) -> NodeDb {
+pub(crate) fn load(path: &Path) -> NodeDb {
     let Ok(file) = File::open(path) else { return NodeDb::new() };
     let mut text = String::new();
     let read = file.take(DATABASE_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(|error| error.to_string());
@@ -30,9 +30,14 @@ pub(super) async fn keep(network: NetworkHandle, path: std::path::PathBuf) {
 
 /// Writes the file, if anything has changed.
 pub(super) async fn save(network: &NetworkHandle, path: &Path) {
-    if let Some(text) = network.node_database().await
-        && let Err(error) = write_whole(path, text.as_bytes())
-    {
+    if let Some(text) = network.node_database().await {
+        write(path, &text);
+    }
+}
+
+/// Writes the file; a failure only costs a slower start later.
+pub(crate) fn write(path: &Path, text: &str) {
+    if let Err(error) = write_whole(path, text.as_bytes()) {
         tracing::warn!(path = %path.display(), %error, "the known nodes are not kept");
     }
 }
