@@ -28,6 +28,12 @@ pub(crate) fn rpc_compat() -> Option<&'static Source> {
     SOURCE.get_or_init(|| Source::load("rpc-compat")).as_ref()
 }
 
+/// 600 blocks from Shanghai to Prague; block 11 has more than 10 MiB of receipts.
+pub(crate) fn geth_ethtest() -> Option<&'static Source> {
+    static SOURCE: OnceLock<Option<Source>> = OnceLock::new();
+    SOURCE.get_or_init(|| Source::load("devp2p-chain/geth-ethtest")).as_ref()
+}
+
 impl Source {
     fn load(folder: &str) -> Option<Self> {
         let genesis = fixtures::read(&format!("{folder}/genesis.json"))?;

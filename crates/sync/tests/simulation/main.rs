@@ -3,6 +3,7 @@
 
 mod chain;
 mod peer;
+mod serving;
 mod world;
 
 use chain::{Source, hive_sync, rpc_compat};
