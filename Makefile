@@ -6,6 +6,7 @@ export PATH := $(CARGO_HOME)/bin:$(PATH)
 CARGO    ?= cargo
 STARLING  = target/debug/starling
 TESTKIT   = $(CARGO) run --quiet --locked --package starling-testkit --
+CONFORMANCE = $(CARGO) run --quiet --locked --release --package starling-testkit --bin conformance --
 SAMPLE    = crates/testkit/samples/rpc-compat
 DATADIR  ?= target/run
 HTTP_PORT ?= 8545
@@ -74,6 +75,17 @@ test-engine: build ## drive the Engine API with 601 payloads, and with broken on
 test-crash: build ## 300 kills at random moments of an import
 	$(TESTKIT) crash --kills 300
 
+.PHONY: conformance
+conformance: ## every case of the official suites (FLAGS="--only CASE", --sample 5%); conformance-NAME runs one archive
+	@$(CONFORMANCE) $(FLAGS)
+
+conformance-%:
+	@$(CONFORMANCE) $* $(FLAGS)
+
+.PHONY: fixtures
+fixtures: ## tell where the archives of those suites are published; DIR=FOLDER fetches them
+	@crates/testkit/fixtures $(DIR)
+
 ##@ Check beside real peers (built from their sources into target/peers; needs Go)
 
 .PHONY: interop-devp2p
@@ -112,6 +124,7 @@ bench-restart: bench-build ## time to answer after SIGKILL, and memory against -
 .PHONY: bench-p2p
 bench-p2p: bench-build ## frames beside their ciphers, serving and syncing beside geth
 	testnet/interop/install geth
+	@$(CARGO) run --quiet --locked --profile dist --package starling-devp2p --example bench_frames
 	target/dist/testkit bench-p2p
 
 .PHONY: bench-build

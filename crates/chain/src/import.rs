@@ -8,10 +8,14 @@ use starling_state::StateView;
 use starling_storage::{BlockRecord, Record, View};
 use starling_trie::{TrieError, TrieUpdate};
 use starling_validation::{Ancestry, CheckOptions, CheckedBlock, PreparedBlock};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Generations that ommer checks look back: six for the ommer's parent, one more for its siblings.
 const OMMER_GENERATIONS: usize = 7;
+
+/// How long a block may take before its parent's state is given up under it: longer than any block takes on any
+/// machine, since the time that it takes says nothing of the block.
+const EXECUTION_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// What became of an imported block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +69,7 @@ impl ChainCore {
         if parent_number < current.frontier().number {
             return Ok(ImportOutcome::Accepted);
         }
-        let view = self.db.view(parent_hash)?;
+        let view = self.db.view_with_deadline(parent_hash, EXECUTION_TIME_MAX)?;
         let parent_header = header_of(&view, parent)?;
         match self.execute_on(view, parent, &parent_header, block.clone()) {
             Ok(total_difficulty) => {

@@ -2,7 +2,6 @@
 #![allow(dead_code)]
 
 pub(crate) mod chain;
-pub(crate) mod json;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{TrieAccount, root};

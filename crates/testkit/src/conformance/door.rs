@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A chain at work.
-pub enum Door {
+pub(super) enum Door {
     /// Called directly, its database in memory.
     Direct(Box<ChainCore>),
     /// On a thread of its own, behind its mailbox, its database on disk if there is a folder.
@@ -19,7 +19,7 @@ pub enum Door {
 }
 
 /// A chain on a thread of its own.
-pub struct Mailbox {
+pub(super) struct Mailbox {
     handle: ChainHandle,
     chain: Option<Chain>,
     /// Goes last: the database lies in it.
@@ -30,7 +30,7 @@ pub struct Mailbox {
 ///
 /// # Errors
 /// In words: the genesis accounts have another root than the header says, or the machine gives no room.
-pub fn open(spec: Arc<ChainSpec>, check_seal: bool, place: Place) -> Result<Door, String> {
+pub(super) fn open(spec: Arc<ChainSpec>, check_seal: bool, place: Place) -> Result<Door, String> {
     let block = genesis_record(&spec).map_err(|error| error.to_string())?;
     let genesis = GenesisRecord { block, config: Bytes::from_static(b"{}") };
     let (storage, folder) = match place {
@@ -53,7 +53,7 @@ pub fn open(spec: Arc<ChainSpec>, check_seal: bool, place: Place) -> Result<Door
 
 /// Where a case's chain lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     /// Called directly, in memory.
     Memory,
     /// Behind its mailbox, in memory.
@@ -67,7 +67,7 @@ impl Door {
     ///
     /// # Errors
     /// When the chain itself fails, which no block may cause.
-    pub fn offer(&mut self, block: Arc<PreparedBlock>) -> Result<ImportOutcome, String> {
+    pub(super) fn offer(&mut self, block: Arc<PreparedBlock>) -> Result<ImportOutcome, String> {
         match self {
             Self::Direct(core) => core.import_as_head(block).map_err(|error| error.to_string()),
             Self::Mailbox(mailbox) => {
@@ -85,7 +85,7 @@ impl Door {
     }
 
     /// The chain as it stands.
-    pub fn view(&self) -> Arc<ChainView> {
+    pub(super) fn view(&self) -> Arc<ChainView> {
         match self {
             Self::Direct(core) => core.view(),
             Self::Mailbox(mailbox) => mailbox.handle.view(),
@@ -93,7 +93,7 @@ impl Door {
     }
 
     /// The head.
-    pub fn head(&self) -> BlockRef {
+    pub(super) fn head(&self) -> BlockRef {
         match self {
             Self::Direct(core) => core.head(),
             Self::Mailbox(mailbox) => mailbox.handle.view().head(),
@@ -101,7 +101,7 @@ impl Door {
     }
 
     /// The way to a chain on its own thread; none to one that is called directly.
-    pub fn handle(&self) -> Option<&ChainHandle> {
+    pub(super) fn handle(&self) -> Option<&ChainHandle> {
         match self {
             Self::Direct(_) => None,
             Self::Mailbox(mailbox) => Some(&mailbox.handle),

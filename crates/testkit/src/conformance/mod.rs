@@ -10,6 +10,7 @@
 //! same door as blocks from peers, files and the consensus client, and a block that must be refused must be refused for
 //! the reason that the case names ([`reasons`]).
 
+mod amsterdam;
 pub mod archive;
 mod blocks;
 pub mod cases;
@@ -18,6 +19,7 @@ mod engine;
 pub mod json;
 pub mod network;
 pub mod options;
+pub mod pack;
 mod reasons;
 pub mod report;
 mod runner;

@@ -1,6 +1,7 @@
 //! What the runner is asked to do.
 
 use alloy_primitives::keccak256;
+use std::path::PathBuf;
 
 /// One in how many cases of blocks runs on a database on disk, through the chain's own thread: two in a hundred.
 const ON_DISK_ONE_IN: u64 = 50;
@@ -9,7 +10,7 @@ const SAMPLE_PARTS: u64 = 1_000_000;
 
 /// How the runner is called.
 pub const USAGE: &str = "\
-usage: conformance [ARCHIVE…] [--only CASE] [--sample N%] [--threads N] [--failures N]
+usage: conformance [ARCHIVE…] [--only CASE] [--sample N%] [--threads N] [--failures N] [--pack DIR]
 
   ARCHIVE       names without `.tar.zst`, or `vectors`; else all of the folder
   --only CASE   one case by its name as a failure prints it, or all whose name begins so
@@ -17,8 +18,7 @@ usage: conformance [ARCHIVE…] [--only CASE] [--sample N%] [--threads N] [--fai
   --threads N   workers (the machine's cores)
   --failures N  how many failures are printed in full (20)
 
-  conformance --pack DIR --sample N% [ARCHIVE…]   writes the archives again with a part of their files
-  conformance --published                         where the archives are published
+  --pack DIR    run nothing: write the archives again into DIR with that part of their files (small ones only)
 
 STARLING_FIXTURES names the folder of archives. Exit status: 0 all held, 1 something failed, 2 wrong usage.";
 
@@ -33,6 +33,8 @@ pub struct Options {
     pub threads: usize,
     /// Most failures that are printed in full.
     pub failures_max: usize,
+    /// Instead of running: where to write archives with a part of the files.
+    pub pack: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -42,6 +44,7 @@ impl Default for Options {
             selection: Selection::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             failures_max: 20,
+            pack: None,
         }
     }
 }
@@ -88,8 +91,13 @@ impl Selection {
     }
 }
 
+/// Where the hash of a member lies, in millionths.
+pub(super) fn part_of(archive: &str, path: &str) -> u64 {
+    hash(archive, path) % SAMPLE_PARTS
+}
+
 /// The same number for the same case on every machine.
-pub(super) fn hash(prefix: &str, name: &str) -> u64 {
+fn hash(prefix: &str, name: &str) -> u64 {
     let digest = keccak256([prefix.as_bytes(), name.as_bytes()].concat());
     u64::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 8]))
 }
@@ -108,6 +116,7 @@ impl Options {
                 }
                 "--threads" => options.threads = rest.next()?.parse().ok().filter(|threads| *threads > 0)?,
                 "--failures" => options.failures_max = rest.next()?.parse().ok()?,
+                "--pack" => options.pack = Some(rest.next()?.into()),
                 flag if flag.starts_with('-') => return None,
                 archive => options.archives.push(archive.trim_end_matches(".tar.zst").into()),
             }

@@ -50,7 +50,7 @@ enum Format {
 /// # Errors
 /// In words: an archive is missing or unreadable, or the machine gives no threads. Cases that fail are no error.
 pub fn run(options: &Options) -> Result<Report, String> {
-    let sources = sources(options)?;
+    let sources = sources(&options.archives, &options.selection)?;
     let report = Mutex::new(Report::default());
     let (jobs, queue) = crossbeam_channel::bounded(QUEUE_MEMBERS_MAX);
     std::thread::scope(|scope| {
@@ -72,14 +72,14 @@ pub fn run(options: &Options) -> Result<Report, String> {
 }
 
 /// The archives that are asked for, and the folder of plain files.
-fn sources(options: &Options) -> Result<Vec<PathBuf>, String> {
+pub(super) fn sources(archives: &[String], selection: &Selection) -> Result<Vec<PathBuf>, String> {
     let folder = fixtures::folder();
     let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut sources: Vec<_> =
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !name_of(path).is_empty()).collect();
     sources.sort();
-    let only = options.selection.only.as_deref().and_then(|only| only.split('/').next());
-    for wanted in options.archives.iter().map(String::as_str).chain(only) {
+    let only = selection.only.as_deref().and_then(|only| only.split('/').next());
+    for wanted in archives.iter().map(String::as_str).chain(only) {
         if !sources.iter().any(|source| name_of(source) == wanted) {
             return Err(format!(
                 "no archive {wanted} in {}; `make fixtures` says where it is published",
@@ -87,7 +87,7 @@ fn sources(options: &Options) -> Result<Vec<PathBuf>, String> {
             ));
         }
     }
-    let named = |name: &str| options.archives.is_empty() || options.archives.iter().any(|wanted| wanted == name);
+    let named = |name: &str| archives.is_empty() || archives.iter().any(|wanted| wanted == name);
     sources.retain(|source| named(name_of(source)) && only.is_none_or(|only| only == name_of(source)));
     Ok(sources)
 }

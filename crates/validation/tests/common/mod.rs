@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub(crate) mod forge;
-pub(crate) mod official;
 
 use starling_chainspec::ChainSpec;
 use starling_primitives::{B256, Bytes, Header, U256};
