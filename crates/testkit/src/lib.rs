@@ -1,14 +1,16 @@
 //! What tests of the whole share: where fixtures lie, the node as a process, and the runners over both.
 //!
-//! The runners drive the `starling` program as a stranger would, through its command line, JSON-RPC and the Engine
-//! API, and import nothing of its code. Each runner is a function that prints what it found and answers with what
-//! failed, so that the `testkit` program and the tests in `tests/` are two thin callers of the same thing.
+//! Most runners drive the `starling` program as a stranger would, through its command line, JSON-RPC and the Engine
+//! API, and import nothing of its code; those behind the feature `conformance` call its crates. Each runner is a
+//! function that prints what it found and answers with what failed, so that the `testkit` program and the tests in
+//! `tests/` are two thin callers of the same thing.
 //!
 //! | module | proves |
 //! |---|---|
 //! | [`chains`] | real chains are imported to their published head and exported byte for byte |
 //! | [`rpc`] | JSON-RPC answers are those of the published request and response files |
 //! | [`engine`] | every payload is judged right, and so is every payload with one thing wrong |
+//! | `conformance` | every case of the official suites, and real blocks, come to what is published |
 //! | [`crash`] | a process killed at any moment loses nothing and starts again |
 //! | `differential` | random chains give the same on layers, on plain maps and in geth |
 //! | [`mutate`] | the conformance runner notices when one rule of the protocol is changed |
