@@ -64,7 +64,7 @@ fn what_is_wrong_is_said() {
     refuse(None, &["--bootnodes", "enode://x"], "a public key of 128 hex digits");
     refuse(None, &["--nat", "upnp"], "not available yet");
     refuse(None, &["--netrestrict", "10/8"], "write addresses like");
-    refuse(None, &["--http.api", "eth,admin"], "admin");
+    refuse(None, &["--http.api", "eth,miner"], "miner");
     refuse(None, &["--instance", "101"], "--instance");
     refuse(None, &["--memory", "lots"], "is no size");
     refuse(None, &["--config", "/nowhere/at.all"], "cannot read /nowhere/at.all");
