@@ -87,7 +87,7 @@ impl Selection {
 
     /// Whether a case runs on disk: always the same two in a hundred.
     pub fn is_on_disk(&self, prefix: &str, name: &str) -> bool {
-        hash(prefix, name) / SAMPLE_PARTS % ON_DISK_ONE_IN == 0
+        (hash(prefix, name) / SAMPLE_PARTS).is_multiple_of(ON_DISK_ONE_IN)
     }
 }
 
