@@ -86,6 +86,14 @@ conformance-%:
 fixtures: ## tell where the archives of those suites are published; DIR=FOLDER fetches them
 	@crates/testkit/fixtures $(DIR)
 
+.PHONY: fuzz-execution
+fuzz-execution: ## random chains in layers, in plain maps and in geth's evm (STARLING_EVM; FLAGS="--seed S --rounds N")
+	$(TESTKIT) fuzz $(FLAGS)
+
+.PHONY: mutations
+mutations: ## change one rule at a time in a copy: the conformance runner must notice
+	$(TESTKIT) mutate $(FLAGS)
+
 ##@ Check beside real peers (built from their sources into target/peers; needs Go)
 
 .PHONY: interop-devp2p
