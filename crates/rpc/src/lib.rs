@@ -34,6 +34,8 @@ mod web3;
 pub use api::{Namespace, UnknownNamespace, engine_module, module};
 pub use context::{NodeStatus, RpcContext, RpcLimits, SyncProgress, Wanted};
 pub use error::ApiError;
+/// What [`module`] and [`engine_module`] give: methods that can be called without a socket.
+pub use jsonrpsee::RpcModule;
 pub use pool::{PoolError, QueryPool};
 pub use server::{
     EngineConfig, HttpConfig, JwtError, JwtSecret, RpcError, ServerHandle, TokenError, serve_engine, serve_http,

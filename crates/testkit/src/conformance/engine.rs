@@ -11,12 +11,11 @@ use super::{
     reasons::Refusal,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
-use jsonrpsee::RpcModule;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use starling_chainspec::{ChainSpec, Fork};
 use starling_primitives::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
-use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, engine_module};
+use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, RpcModule, engine_module};
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
