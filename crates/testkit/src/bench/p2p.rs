@@ -33,21 +33,21 @@ const REQUESTS: usize = 100;
 /// Who serves.
 enum Server {
     Geth(Geth),
-    Starling(Box<Node>, Home),
+    Starling(Box<Node>),
 }
 
 impl Server {
     fn pid(&self) -> u32 {
         match self {
             Self::Geth(geth) => geth.pid(),
-            Self::Starling(node, _) => node.pid(),
+            Self::Starling(node) => node.pid(),
         }
     }
 
     fn target(&self) -> Outcome<Target> {
         match self {
             Self::Geth(geth) => Target::parse(&geth.enode()?),
-            Self::Starling(node, _) => Target::parse(node.enode()?),
+            Self::Starling(node) => Target::parse(node.enode()?),
         }
     }
 }
@@ -68,7 +68,7 @@ fn serving(folder: &Path, chain: &Path) -> Outcome {
     home.run("import", &[chain])?;
     let node = Node::start(&home, QUIET)?;
     set_head(&node.engine, folder)?;
-    let servers = [("geth", Server::Geth(geth)), ("starling", Server::Starling(Box::new(node), home))];
+    let servers = [("geth", Server::Geth(geth)), ("starling", Server::Starling(Box::new(node)))];
 
     println!("items served a CPU-second, median of {ROUNDS} rounds in turn");
     println!("{:<10} {:>12} {:>12} {:>8}", "", "geth", "starling", "ratio");

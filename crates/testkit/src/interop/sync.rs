@@ -47,6 +47,17 @@ pub fn run() -> Outcome {
     report.end()
 }
 
+/// Two Starlings and a consensus client, without the rest.
+pub fn run_told() -> Outcome {
+    let Some(chain) = find("devp2p-chain/hive-sync/chain.rlp") else { return Ok(()) };
+    told(chain.parent().unwrap_or(Path::new("."))).map(|line| println!("{line}"))
+}
+
+/// Two Starlings before the merge, without the rest.
+pub fn run_pre_merge() -> Outcome {
+    pre_merge().map(|line| println!("{line}"))
+}
+
 /// A geth that holds the chain.
 pub(crate) fn geth_with(name: &str, folder: &Path, chain: bool) -> Outcome<Geth> {
     Geth::start(&Setup {
