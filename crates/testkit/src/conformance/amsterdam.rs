@@ -28,6 +28,12 @@ const REFUSED_FOR_GAS: &str = "a block that had to be refused for a gas rule, wh
 /// What is wrong by the case is compared only once the gas is right.
 const OTHER_FIRST: &str = "a wrong field that stands behind the gas used, which differs already (EIP-2780, 8037, 8038)";
 
+/// A contract that the protocol calls uses all that the devnet gave it.
+const SYSTEM_CALL: &str = "a system contract made to use all gas of its call, whose state is priced anew (EIP-8037)";
+/// EIP-7954's limits doubled.
+const CODE_SIZE: &str =
+    "code of a size that the devnet refused: the limits are 65,536 and 131,072 bytes now (EIP-7954)";
+
 /// Exceptions whose point is gas.
 const GAS_RULES: [&str; 8] = [
     "INTRINSIC_GAS_TOO_LOW",
@@ -57,18 +63,26 @@ pub(super) fn group_of(
     exception: Option<&str>,
     refusal: Option<&Refusal>,
 ) -> Option<&'static str> {
-    if spec.fork_of(&block.header) < Fork::Amsterdam || block.body.transactions.is_empty() {
+    if spec.fork_of(&block.header) < Fork::Amsterdam {
+        return None;
+    }
+    let error = match refusal {
+        Some(Refusal::Invalid(InvalidReason::Execute(error))) => Some(error),
+        _ => None,
+    };
+    if let (None, Some(BlockError::SystemContractFailed { .. })) = (exception, error) {
+        return Some(SYSTEM_CALL);
+    }
+    if block.body.transactions.is_empty() {
         return None;
     }
     let is_about = |rules: &[&str]| {
         exception.is_some_and(|names| names.split('|').any(|name| rules.iter().any(|rule| name.ends_with(rule))))
     };
-    let from_gas = match refusal {
-        Some(Refusal::Invalid(InvalidReason::Execute(error))) => of_gas(error),
-        _ => None,
-    };
+    let from_gas = error.and_then(of_gas);
     match exception {
         None => from_gas,
+        Some(_) if is_about(&["INITCODE_SIZE_EXCEEDED"]) && from_gas.is_some() => Some(CODE_SIZE),
         Some(_) if is_about(&GAS_RULES) && (refusal.is_none() || from_gas.is_some()) => Some(REFUSED_FOR_GAS),
         Some(_) if is_about(&BEHIND_GAS) && from_gas.is_some() => Some(OTHER_FIRST),
         Some(_) => None,
@@ -80,7 +94,9 @@ fn of_gas(error: &BlockError) -> Option<&'static str> {
         BlockError::GasUsed { .. } => Some(GAS_USED),
         BlockError::ReceiptsRoot { .. } => Some(RECEIPTS),
         BlockError::AccessListHash { .. } => Some(RAN_OUT),
-        BlockError::Transaction { why, .. } => match **why {
+        BlockError::Transaction { why, index, .. } => match **why {
+            // paid for by the ones before, which cost more
+            TxError::InsufficientFunds { .. } if *index > 0 => Some(LIMITS),
             TxError::IntrinsicGas { .. } | TxError::FloorDataGas { .. } | TxError::GasLimitReached { .. } => {
                 Some(LIMITS)
             }

@@ -198,9 +198,10 @@ fn type_before_fork(tx_type: u8) -> &'static [&'static str] {
 
 fn ommer_rules(rule: &OmmerRule) -> &'static [&'static str] {
     match rule {
-        // by the suites the second one is included already
-        OmmerRule::Twice => &["OMMER_INCLUDED"],
-        OmmerRule::Ancestor => &["OMMER_IS_ANCESTOR"],
+        // by the suites the second one is included already, or each is the other's brother
+        OmmerRule::Twice => &["OMMER_INCLUDED", "OMMER_IS_SIBLING"],
+        // an ancestor's own parent is too far back, or on the chain as it is itself
+        OmmerRule::Ancestor => &["OMMER_IS_ANCESTOR", "OMMER_INCLUDED", "UNCLE_PARENT_INCORRECT"],
         OmmerRule::Included => &["OMMER_INCLUDED"],
         OmmerRule::ParentNotAncestor => &["UNCLE_PARENT_INCORRECT"],
         OmmerRule::Sibling => &["OMMER_IS_SIBLING", "UNCLE_PARENT_INCORRECT"],
@@ -217,7 +218,8 @@ fn block_rules(error: &BlockError) -> &'static [&'static str] {
         BlockError::DepositLayout { .. } => &["INVALID_DEPOSIT_EVENT_LAYOUT"],
         BlockError::GasUsed { .. } => &["INVALID_GAS_USED"],
         BlockError::BlobGasUsed { .. } => &["INCORRECT_BLOB_GAS_USED"],
-        BlockError::ReceiptsRoot { .. } => &["INVALID_RECEIPTS_ROOT"],
+        // before Byzantium receipts carry the state's root, which is thereby wrong first in them
+        BlockError::ReceiptsRoot { .. } => &["INVALID_RECEIPTS_ROOT", "INVALID_STATE_ROOT"],
         BlockError::LogsBloom { .. } => &["INVALID_LOG_BLOOM"],
         BlockError::RequestsHash { .. } => &["INVALID_REQUESTS"],
         // the list itself is not part of a block: only its hash can be wrong
@@ -271,7 +273,7 @@ fn engine_rules(words: &str) -> &'static [&'static str] {
 /// The older suites' words, in today's. Some rules have no name today; theirs is made up.
 const OLDER: [(&str, &[&str]); 53] = [
     ("1559BlockImportImpossible_BaseFeeWrong", &["INVALID_BASEFEE_PER_GAS"]),
-    ("3675PoSBlockRejected", &["IMPORT_IMPOSSIBLE_PARIS_WRONG_POS"]),
+    ("3675PoSBlockRejected", &["IMPORT_IMPOSSIBLE_PARIS_WRONG_POS", "INVALID_DIFFICULTY"]),
     ("3675PreParis1559BlockRejected", &["IMPORT_IMPOSSIBLE_PARIS_WRONG_POW", "IMPORT_IMPOSSIBLE_UNCLES_OVER_PARIS"]),
     ("BlockGasLimitReached", &["GAS_ALLOWANCE_EXCEEDED"]),
     ("ExtraDataTooBig", &["EXTRA_DATA_TOO_BIG"]),
