@@ -256,9 +256,9 @@ fn wrong_usage_is_status_two() {
     usage(&["node", "--ws"], "WebSocket is not available yet");
     usage(&["node", "--chain", "nonet"], "there is no network 'nonet'");
     usage(&["export", "--datadir", "/nowhere", "x.rlp", "1"], "LAST");
-    let output = starling(&["config", "dump"]).env("STARLING_MAXPEERS", "3").output().unwrap();
-    let (_, stderr) = checked(&["STARLING_MAXPEERS"], output, 2);
-    assert!(stderr.contains("STARLING_MAXPEERS is set"), "{stderr}");
+    let output = starling(&["config", "dump"]).env("STARLING_DASHBOARD_PORT", "3").output().unwrap();
+    let (_, stderr) = checked(&["STARLING_DASHBOARD_PORT"], output, 2);
+    assert!(stderr.contains("STARLING_DASHBOARD_PORT is set"), "{stderr}");
     let output = starling(&["config", "dump"]).env("STARLING_HTTP_PORT", "7").output().unwrap();
     assert!(checked(&["STARLING_HTTP_PORT"], output, 0).0.contains("\"http.port\" = 7"));
     assert!(run(&["--help"], 0).0.contains("removedb"));
