@@ -26,7 +26,8 @@ run: build ## import the sample chain and serve it over HTTP (HTTP_PORT=8545, DA
 	@echo "  $(STARLING) attach --datadir $(DATADIR)"
 	@echo 'Ctrl-C stops it.'
 	@echo
-	@exec $(STARLING) node --datadir $(DATADIR) --http --http.port $(HTTP_PORT) --http.api eth,net,web3,debug --authrpc.port 0
+	@exec $(STARLING) node --datadir $(DATADIR) --http --http.port $(HTTP_PORT) --http.api eth,net,web3,debug --authrpc.port 0 \
+		--addr 127.0.0.1 --port 0 --nodiscover
 
 .PHONY: build
 build: ## build the starling binary for work on it (quick build, good speed)

@@ -212,7 +212,21 @@ fn forks_ahead_may_move_and_forks_behind_name_the_rewind() {
 fn one_process_at_a_time_and_a_clean_end() {
     let folder = Folder::new();
     let datadir = imported(&folder);
-    let args = ["node", "--datadir", &datadir, "--http", "--http.port", "0", "--authrpc.port", "0"];
+    let args = [
+        "node",
+        "--datadir",
+        &datadir,
+        "--http",
+        "--http.port",
+        "0",
+        "--authrpc.port",
+        "0",
+        "--addr",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--nodiscover",
+    ];
     let mut node = Node::start(&args, &datadir);
     let holder = format!("in use by process {}", node.0.id());
     refuse(&["import", "--datadir", &datadir, &sample("chain.rlp")], 1, &[&holder, "another --datadir"]);

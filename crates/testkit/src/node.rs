@@ -31,6 +31,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Namespaces that the tests ask by HTTP.
 const HTTP_APIS: &str = "eth,net,web3,debug";
 
+/// Nobody finds it and it finds nobody.
+const ALONE: &[&str] = &["--addr", "127.0.0.1", "--port", "0", "--nat", "none", "--nodiscover"];
+
 /// Lines of a log that a failure shows.
 const LOG_TAIL_LINES: usize = 40;
 
@@ -187,8 +190,13 @@ struct Announced {
 }
 
 impl Node {
-    /// Starts a node on a data directory and waits until it is ready.
+    /// Starts a node that has no peers on a data directory, and waits until it is ready.
     pub fn start(home: &Home, flags: &[&str]) -> Outcome<Self> {
+        Self::start_among_peers(home, &[ALONE, flags].concat())
+    }
+
+    /// Starts a node on a data directory and waits until it is ready. `flags` say where it listens for peers.
+    pub fn start_among_peers(home: &Home, flags: &[&str]) -> Outcome<Self> {
         let announced = home.data().join("node.json");
         // A killed node leaves its file behind; only a fresh one counts.
         let _ = std::fs::remove_file(&announced);

@@ -21,13 +21,13 @@ fn is_public_registry(source: &str) -> bool {
 }
 
 /// Crates of which two versions would cost dearly: a second C library, runtime, EVM, or a second type of the same
-/// name. A name that ends in `*` stands for all that begin so.
+/// name. A name that ends in `*` stands for all that begin so. k256 is not among them: records of nodes (enr, discv5)
+/// bring a version of their own, in Rust alone, and nothing of it crosses a border.
 const ONCE: &[&str] = &[
     "secp256k1",
     "secp256k1-sys",
     "c-kzg",
     "blst",
-    "k256",
     "tokio",
     "hyper",
     "http",

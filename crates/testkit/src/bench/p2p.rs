@@ -66,7 +66,7 @@ fn serving(folder: &Path, chain: &Path) -> Outcome {
     set_head(&geth.engine, folder)?;
     let home = Home::with_genesis(&folder.join("genesis.json"))?;
     home.run("import", &[chain])?;
-    let node = Node::start(&home, QUIET)?;
+    let node = Node::start_among_peers(&home, QUIET)?;
     set_head(&node.engine, folder)?;
     let servers = [("geth", Server::Geth(geth)), ("starling", Server::Starling(Box::new(node)))];
 
@@ -140,7 +140,7 @@ fn syncing(folder: &Path) -> Outcome {
         drop(geth);
 
         let home = Home::with_genesis(&folder.join("genesis.json"))?;
-        let node = Node::start(&home, &[QUIET, &["--peers", &enode]].concat())?;
+        let node = Node::start_among_peers(&home, &[QUIET, &["--peers", &enode]].concat())?;
         let started = Instant::now();
         follow(&node.http, &node.engine, folder)?;
         times[1].push(started.elapsed().as_secs_f64());

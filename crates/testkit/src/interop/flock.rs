@@ -27,14 +27,14 @@ pub fn run() -> Outcome {
     let first = Home::with_genesis(&genesis)?;
     let part = proof_of_work_part(&genesis, &chain, &first)?;
     first.run("import", &[part])?;
-    let bootnode = Node::start(&first, FLAGS)?;
+    let bootnode = Node::start_among_peers(&first, FLAGS)?;
     let head = bootnode.head()?;
     let record = bootnode.enr()?.to_string();
 
     let homes = (0..FOLLOWERS).map(|_| Home::with_genesis(&genesis)).collect::<Outcome<Vec<_>>>()?;
     let mut nodes = vec![bootnode];
     for home in &homes {
-        nodes.push(Node::start(home, &[FLAGS, &["--bootnodes", &record]].concat())?);
+        nodes.push(Node::start_among_peers(home, &[FLAGS, &["--bootnodes", &record]].concat())?);
     }
     let took = wait_for("three peers and one head at each", TIMEOUT, || {
         for node in &nodes {

@@ -26,7 +26,7 @@ pub fn run() -> Outcome {
     let genesis = folder.join("genesis.json");
     let home = Home::with_genesis(&genesis)?;
     home.run("import", &[&chain])?;
-    let node = Node::start(&home, &["--addr", "127.0.0.1", "--port", "0", "--nat", "none"])?;
+    let node = Node::start_among_peers(&home, &["--addr", "127.0.0.1", "--port", "0", "--nat", "none"])?;
     set_head(&node.engine, folder)?;
 
     let mut report = Report::new();

@@ -67,7 +67,7 @@ impl Suite {
         let tool = peers::program(self.tool)?;
         let home = Home::with_genesis(&chain.join("genesis.json"))?;
         home.run("import", &[chain.join("chain.rlp")])?;
-        let node = Node::start(&home, &["--addr", "127.0.0.1", "--port", "0", "--nat", "none"])?;
+        let node = Node::start_among_peers(&home, &["--addr", "127.0.0.1", "--port", "0", "--nat", "none"])?;
         let mut command = Command::new(tool);
         match self.name {
             "discv4" => command.args(["discv4", "test", "--tap", "--remote", node.enode()?]),

@@ -72,7 +72,7 @@ fn from_geth(name: &str, folder: &Path) -> Outcome<String> {
     let server = geth_with(name, folder, true)?;
     set_head(&server.engine, folder)?;
     let home = Home::with_genesis(&folder.join("genesis.json"))?;
-    let client = Node::start(&home, &[QUIET, &["--peers", &server.enode()?]].concat())?;
+    let client = Node::start_among_peers(&home, &[QUIET, &["--peers", &server.enode()?]].concat())?;
     follow(&client.http, &client.engine, folder)
         .map_err(|error| format!("{error}\nthe node said:\n{}", client.log_tail()))
 }
@@ -80,7 +80,7 @@ fn from_geth(name: &str, folder: &Path) -> Outcome<String> {
 fn to_geth(name: &str, folder: &Path) -> Outcome<String> {
     let home = Home::with_genesis(&folder.join("genesis.json"))?;
     home.run("import", &[folder.join("chain.rlp")])?;
-    let server = Node::start(&home, QUIET)?;
+    let server = Node::start_among_peers(&home, QUIET)?;
     set_head(&server.engine, folder)?;
     let client = geth_with(name, folder, false)?;
     client.http.result("admin_addPeer", json!([server.enode()?]))?;
@@ -92,10 +92,10 @@ fn to_geth(name: &str, folder: &Path) -> Outcome<String> {
 fn told(folder: &Path) -> Outcome<String> {
     let from = Home::with_genesis(&folder.join("genesis.json"))?;
     from.run("import", &[folder.join("chain.rlp")])?;
-    let server = Node::start(&from, QUIET)?;
+    let server = Node::start_among_peers(&from, QUIET)?;
     set_head(&server.engine, folder)?;
     let to = Home::with_genesis(&folder.join("genesis.json"))?;
-    let client = Node::start(&to, &[QUIET, &["--peers", server.enode()?]].concat())?;
+    let client = Node::start_among_peers(&to, &[QUIET, &["--peers", server.enode()?]].concat())?;
     follow(&client.http, &client.engine, folder)
         .map_err(|error| format!("{error}\nthe node said:\n{}", client.log_tail()))
 }
@@ -156,10 +156,10 @@ fn era() -> Outcome<String> {
 /// One Starling has the blocks of a file, the other follows whoever is heaviest.
 fn by_total_difficulty(from: &Home, file: &Path, genesis: &Path, flags: &[&str]) -> Outcome<String> {
     from.run("import", &[file])?;
-    let server = Node::start(from, &[QUIET, flags].concat())?;
+    let server = Node::start_among_peers(from, &[QUIET, flags].concat())?;
     let (number, hash) = server.head()?;
     let to = Home::with_genesis(genesis)?;
-    let client = Node::start(&to, &[QUIET, flags, &["--peers", server.enode()?]].concat())?;
+    let client = Node::start_among_peers(&to, &[QUIET, flags, &["--peers", server.enode()?]].concat())?;
     let took = wait_for("the heaviest head", SYNC_TIMEOUT, || Ok(client.head()?.1 == hash))
         .map_err(|error| format!("{error}\nthe node said:\n{}", client.log_tail()))?;
     Ok(format!("{number} blocks, the head after {:.1} s", took.as_secs_f64()))

@@ -89,11 +89,11 @@ pub fn run() -> Outcome {
     let folder = chain.parent().unwrap_or(Path::new("."));
     let from = Home::with_genesis(&folder.join("genesis.json"))?;
     from.run("import", &[&chain])?;
-    let good = Node::start(&from, QUIET)?;
+    let good = Node::start_among_peers(&from, QUIET)?;
     super::suites::set_head(&good.engine, folder)?;
 
     let home = Home::with_genesis(&folder.join("genesis.json"))?;
-    let node = Node::start(&home, &[QUIET, &["--peers", good.enode()?, "--memory", MEMORY]].concat())?;
+    let node = Node::start_among_peers(&home, &[QUIET, &["--peers", good.enode()?, "--memory", MEMORY]].concat())?;
     let memory = Watch::start(node.pid());
     let siege = Siege {
         target: Target::parse(node.enode()?)?,
