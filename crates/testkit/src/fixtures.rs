@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use alloy_primitives::Bytes;
+
 /// The root of this repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/testkit lies two below the root").into()
@@ -41,4 +43,17 @@ pub fn read(path: &str) -> Option<String> {
 /// A fixture's bytes.
 pub fn read_bytes(path: &str) -> Option<Vec<u8>> {
     find(path).map(|found| std::fs::read(&found).unwrap_or_else(|error| panic!("{}: {error}", found.display())))
+}
+
+/// The blocks of an RLP stream, each with its bytes. The stream is a fixture: a damaged one panics.
+pub fn blocks(mut stream: &[u8]) -> Vec<Bytes> {
+    let mut blocks = Vec::new();
+    while !stream.is_empty() {
+        let mut rest = stream;
+        let header = alloy_rlp::Header::decode(&mut rest).expect("a list");
+        let length = stream.len() - rest.len() + header.payload_length;
+        blocks.push(Bytes::copy_from_slice(&stream[..length]));
+        stream = &stream[length..];
+    }
+    blocks
 }

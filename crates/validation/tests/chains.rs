@@ -9,24 +9,11 @@ use starling_primitives::{Bytes, U256};
 use starling_testkit::fixtures;
 use std::io::Read;
 
-/// The blocks of an RLP stream, each with its bytes.
-fn split(mut stream: &[u8]) -> Vec<Bytes> {
-    let mut blocks = Vec::new();
-    while !stream.is_empty() {
-        let mut rest = stream;
-        let header = RlpHeader::decode(&mut rest).expect("a list");
-        let length = stream.len() - rest.len() + header.payload_length;
-        blocks.push(Bytes::copy_from_slice(&stream[..length]));
-        stream = &stream[length..];
-    }
-    blocks
-}
-
 fn check_stream(folder: &str, blocks: usize) {
     let Some(genesis) = fixtures::read(&format!("{folder}/genesis.json")) else { return };
     let Some(stream) = fixtures::read_bytes(&format!("{folder}/chain.rlp")) else { return };
     let mut chain = Chain::new(ChainSpec::from_genesis_json(folder, &genesis).expect("a genesis file"));
-    let stream = split(&stream);
+    let stream = fixtures::blocks(&stream);
     assert_eq!(stream.len(), blocks);
     for rlp in stream {
         chain.push(rlp);

@@ -3,7 +3,6 @@
 
 pub(crate) mod forge;
 
-use alloy_rlp::Header as RlpHeader;
 use starling_chain::{ChainConfig, ChainCore};
 use starling_chainspec::ChainSpec;
 use starling_primitives::Bytes;
@@ -19,19 +18,6 @@ pub(crate) fn open(genesis: &str, storage: StorageConfig) -> ChainCore {
     ChainCore::open(spec, db, ChainConfig::default()).expect("a chain")
 }
 
-/// The blocks of an RLP stream, each with its bytes.
-pub(crate) fn split(mut stream: &[u8]) -> Vec<Bytes> {
-    let mut blocks = Vec::new();
-    while !stream.is_empty() {
-        let mut rest = stream;
-        let header = RlpHeader::decode(&mut rest).expect("a list");
-        let length = stream.len() - rest.len() + header.payload_length;
-        blocks.push(Bytes::copy_from_slice(&stream[..length]));
-        stream = &stream[length..];
-    }
-    blocks
-}
-
 /// A block of the fixtures, prepared.
 pub(crate) fn prepare(chain: &ChainCore, rlp: Bytes) -> Arc<PreparedBlock> {
     Arc::new(PreparedBlock::from_rlp(chain.spec(), rlp).expect("a block of the fixtures"))
@@ -41,5 +27,5 @@ pub(crate) fn prepare(chain: &ChainCore, rlp: Bytes) -> Arc<PreparedBlock> {
 pub(crate) fn fixture(folder: &str) -> Option<(String, Vec<Bytes>)> {
     let genesis = starling_testkit::fixtures::read(&format!("{folder}/genesis.json"))?;
     let stream = starling_testkit::fixtures::read_bytes(&format!("{folder}/chain.rlp"))?;
-    Some((genesis, split(&stream)))
+    Some((genesis, starling_testkit::fixtures::blocks(&stream)))
 }

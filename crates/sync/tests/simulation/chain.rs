@@ -1,6 +1,5 @@
 //! Chains of the fixtures over databases in memory.
 
-use alloy_rlp::Header as RlpHeader;
 use starling_chain::{ChainConfig, ChainCore, ImportOutcome};
 use starling_chainspec::ChainSpec;
 use starling_primitives::{B256, Bytes};
@@ -39,7 +38,7 @@ impl Source {
         let genesis = fixtures::read(&format!("{folder}/genesis.json"))?;
         let stream = fixtures::read_bytes(&format!("{folder}/chain.rlp"))?;
         let mut core = open(&genesis);
-        for rlp in split(&stream) {
+        for rlp in fixtures::blocks(&stream) {
             let block = PreparedBlock::from_rlp(core.spec(), rlp).expect("a block of the fixtures");
             assert_eq!(core.import_as_head(Arc::new(block)).expect("imported"), ImportOutcome::Valid);
         }
@@ -75,16 +74,4 @@ fn open(genesis: &str) -> ChainCore {
     let record = GenesisRecord { block, config: Bytes::from_static(b"{}") };
     let db = Database::create(StorageConfig::memory(), record).expect("a database");
     ChainCore::open(spec, db, ChainConfig::default()).expect("a chain")
-}
-
-fn split(mut stream: &[u8]) -> Vec<Bytes> {
-    let mut blocks = Vec::new();
-    while !stream.is_empty() {
-        let mut rest = stream;
-        let header = RlpHeader::decode(&mut rest).expect("a list");
-        let length = stream.len() - rest.len() + header.payload_length;
-        blocks.push(Bytes::copy_from_slice(&stream[..length]));
-        stream = &stream[length..];
-    }
-    blocks
 }

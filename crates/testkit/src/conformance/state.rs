@@ -20,7 +20,7 @@ use starling_primitives::{
     Account, AccountDiff, Header, Log, MemoryState, ReadError, StateDiff, StateReader, Transaction, recover_sender,
 };
 use starling_trie::{MemoryTrie, TrieUpdate};
-use std::collections::BTreeMap;
+use std::{borrow::Borrow, collections::BTreeMap};
 
 /// A case of the file: many variants of one transaction.
 #[derive(Deserialize)]
@@ -126,7 +126,7 @@ impl Run<'_> {
     fn variant(&self, variant: &Variant, touches: bool) -> Result<(), Failure> {
         let header = self.header();
         let ran = self.transaction(variant).and_then(|(tx, sender)| {
-            let reader = Reader(&self.before.state);
+            let reader = NumberHashes(&self.before.state);
             execute_transaction(self.spec, &header, &tx, sender, &reader)
                 .map_err(|error| Refusal::Invalid(error.into()))
         });
@@ -217,17 +217,17 @@ fn touch(diff: &mut StateDiff, before: &MemoryState, coinbase: Address, fork: Fo
 }
 
 /// A state whose block hashes are the hashes of the numbers' decimal text.
-struct Reader<'a>(&'a MemoryState);
+pub(super) struct NumberHashes<S>(pub(super) S);
 
-impl StateReader for Reader<'_> {
+impl<S: Borrow<MemoryState>> StateReader for NumberHashes<S> {
     fn account(&self, address: &Address) -> Result<Option<Account>, ReadError> {
-        self.0.account(address)
+        self.0.borrow().account(address)
     }
     fn slot(&self, address: &Address, slot: &U256) -> Result<U256, ReadError> {
-        self.0.slot(address, slot)
+        self.0.borrow().slot(address, slot)
     }
     fn code(&self, hash: &B256) -> Result<Bytes, ReadError> {
-        self.0.code(hash)
+        self.0.borrow().code(hash)
     }
     fn block_hash(&self, number: u64) -> Result<Option<B256>, ReadError> {
         Ok(Some(keccak256(number.to_string())))

@@ -9,6 +9,7 @@ use crate::conformance::{
     archive::Member,
     cases::{Cases, Failure},
     json::Accounts,
+    state::NumberHashes,
 };
 use alloy_consensus::{SignableTransaction, TxLegacy};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
@@ -17,9 +18,7 @@ use starling_chainspec::{ChainSpec, Fork};
 use starling_execution::{
     Call, CallLimits, CallOutcome, CallResult, Overrides, call, execute_transaction, intrinsic_gas,
 };
-use starling_primitives::{
-    Account, EMPTY_CODE_HASH, Header, MemoryState, ReadError, StateDiff, StateReader, Transaction,
-};
+use starling_primitives::{Account, EMPTY_CODE_HASH, Header, MemoryState, StateDiff, Transaction};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -41,7 +40,7 @@ pub(super) fn run(member: &Member, cases: &mut Cases<'_>) -> Result<(), String> 
 struct Run {
     spec: ChainSpec,
     header: Header,
-    state: Pre,
+    state: NumberHashes<MemoryState>,
     caller: Address,
     tx: Transaction,
     gas: u64,
@@ -100,7 +99,7 @@ impl Run {
         let intrinsic_gas = intrinsic_gas(Fork::Frontier, &sign(legacy(0)), caller).cost;
         let tx = sign(legacy(gas + intrinsic_gas));
         let header = Header { gas_limit: header.gas_limit.max(gas + intrinsic_gas), ..header };
-        Ok(Self { spec, header, state: Pre(state), caller, tx, gas, intrinsic_gas })
+        Ok(Self { spec, header, state: NumberHashes(state), caller, tx, gas, intrinsic_gas })
     }
 
     fn call(&self) -> Result<CallOutcome, String> {
@@ -167,23 +166,5 @@ fn apply(state: &mut MemoryState, diff: StateDiff, expected: &MemoryState) {
                 false => entry.1.insert(number, slot.after),
             };
         }
-    }
-}
-
-/// The state before, on which the hash of a block is that of its number's decimal text.
-struct Pre(MemoryState);
-
-impl StateReader for Pre {
-    fn account(&self, address: &Address) -> Result<Option<Account>, ReadError> {
-        self.0.account(address)
-    }
-    fn slot(&self, address: &Address, slot: &U256) -> Result<U256, ReadError> {
-        self.0.slot(address, slot)
-    }
-    fn code(&self, hash: &B256) -> Result<Bytes, ReadError> {
-        self.0.code(hash)
-    }
-    fn block_hash(&self, number: u64) -> Result<Option<B256>, ReadError> {
-        Ok(Some(keccak256(number.to_string())))
     }
 }

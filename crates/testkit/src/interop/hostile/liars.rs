@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use alloy_primitives::Bytes;
-use starling_devp2p::eth::{
-    EthMessage, EthVersion, GetBlockHeaders, HashOrNumber, Receipts, Request, Response, Status,
-};
+use starling_devp2p::eth::{EthMessage, GetBlockHeaders, HashOrNumber, Receipts, Request, Response, Status};
 
 use super::super::peer::{Blocks, Incoming, Peer};
-use super::{Fate, Kind, Siege};
+use super::{Fate, Kind, Siege, visit};
 
 pub(super) const KINDS: &[Kind] = &[
     ("the same header again and again", |siege| lie(siege, 31, same_header)),
@@ -20,9 +18,6 @@ pub(super) const KINDS: &[Kind] = &[
     ("requests of ten megabytes", oversize_requests),
 ];
 
-/// Between two connections of the same kind.
-const BREATH: Duration = Duration::from_millis(200);
-
 /// How long a wait for the next request lasts before it looks whether the siege is over.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -30,25 +25,8 @@ const LOOK: Duration = Duration::from_secs(1);
 type Lie = fn(&Blocks, &Request) -> Option<Response>;
 
 /// Connects with a head like the good peer's, and answers with lies until it is thrown out; again and again.
-fn lie(siege: &Siege, seed: u64, answer: Lie) -> Fate {
-    let mut fate = Fate::default();
-    let mut seed = seed << 32;
-    while !siege.is_over() {
-        seed += 1;
-        match Peer::connect(&siege.target, &EthVersion::ALL, seed, |status| claim_head(&siege.blocks, status)) {
-            Ok(Ok(mut peer)) => {
-                fate.connections += 1;
-                serve(siege, &mut peer, answer, &mut fate);
-            }
-            Ok(Err(closed)) => {
-                fate.connections += 1;
-                fate.ended(&closed);
-            }
-            Err(error) => fate.note(error),
-        }
-        std::thread::sleep(BREATH);
-    }
-    fate
+fn lie(siege: &Siege, kind: u64, answer: Lie) -> Fate {
+    visit(siege, kind, |status| claim_head(&siege.blocks, status), |peer, fate| serve(siege, peer, answer, fate))
 }
 
 fn serve(siege: &Siege, peer: &mut Peer, answer: Lie, fate: &mut Fate) {
@@ -164,36 +142,24 @@ fn megabytes(_: &Blocks, request: &Request) -> Option<Response> {
 /// As many hashes as a message holds, asked for as fast as the node takes them.
 fn oversize_requests(siege: &Siege) -> Fate {
     const HASHES: usize = 300_000;
-    let mut fate = Fate::default();
-    let mut seed = 37 << 32;
     let hashes: Vec<_> = siege.blocks.hashes.iter().copied().cycle().take(HASHES).collect();
-    while !siege.is_over() {
-        seed += 1;
-        match Peer::connect(&siege.target, &EthVersion::ALL, seed, |_| {}) {
-            Ok(Ok(mut peer)) => {
-                fate.connections += 1;
-                let request = EthMessage::Request { id: 1, request: Request::BlockBodies(hashes.clone()) };
-                loop {
-                    if siege.is_over() {
-                        break fate.note("left open");
-                    }
-                    if peer.send(&request).is_err() {
-                        break fate.note("could not send");
-                    }
-                    match peer.next(Duration::from_millis(50)) {
-                        Ok(Incoming::Closed(closed)) => break fate.ended(&closed),
-                        Ok(_) => {}
-                        Err(error) => break fate.note(error),
-                    }
+    let request = EthMessage::Request { id: 1, request: Request::BlockBodies(hashes) };
+    visit(
+        siege,
+        37,
+        |_| {},
+        |peer, fate| {
+            while !siege.is_over() {
+                if peer.send(&request).is_err() {
+                    return fate.note("could not send");
+                }
+                match peer.next(Duration::from_millis(50)) {
+                    Ok(Incoming::Closed(closed)) => return fate.ended(&closed),
+                    Ok(_) => {}
+                    Err(error) => return fate.note(error),
                 }
             }
-            Ok(Err(closed)) => {
-                fate.connections += 1;
-                fate.ended(&closed);
-            }
-            Err(error) => fate.note(error),
-        }
-        std::thread::sleep(BREATH);
-    }
-    fate
+            fate.note("left open");
+        },
+    )
 }

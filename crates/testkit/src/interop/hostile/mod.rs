@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::peer::{Blocks, Closed, Target};
+use starling_devp2p::eth::{EthVersion, Status};
+
+use super::peer::{Blocks, Closed, Peer, Target};
 use super::sync::{QUIET, follow};
 use crate::Outcome;
 use crate::fixtures::find;
@@ -34,6 +36,9 @@ const MEMORY_BYTES_MAX: u64 = (256 + 64) << 20;
 
 /// The slowest answer of JSON-RPC that still counts as one, on a machine of two cores under siege.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
+
+/// Between two connections of the same kind.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// How often JSON-RPC is asked meanwhile.
 const ASK_INTERVAL: Duration = Duration::from_millis(100);
@@ -78,6 +83,28 @@ impl Fate {
         let ends: Vec<String> = self.ends.iter().map(|(how, count)| format!("{how} ({count})")).collect();
         format!("{} connections; {}", self.connections, ends.join(", "))
     }
+}
+
+/// Becomes a peer as far as it is let, with a new key each time, and does what `stay` does; again and again.
+fn visit(siege: &Siege, kind: u64, edit: impl Fn(&mut Status), mut stay: impl FnMut(&mut Peer, &mut Fate)) -> Fate {
+    let mut fate = Fate::default();
+    let mut seed = kind << 32;
+    while !siege.is_over() {
+        seed += 1;
+        match Peer::connect(&siege.target, &EthVersion::ALL, seed, &edit) {
+            Ok(Ok(mut peer)) => {
+                fate.connections += 1;
+                stay(&mut peer, &mut fate);
+            }
+            Ok(Err(closed)) => {
+                fate.connections += 1;
+                fate.ended(&closed);
+            }
+            Err(error) => fate.note(error),
+        }
+        std::thread::sleep(BREATH);
+    }
+    fate
 }
 
 /// A kind of stranger: what it is called, and what it does until the siege is over.

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use starling_devp2p::eth::{EthVersion, Status};
+use starling_devp2p::eth::Status;
 
 use super::super::peer::{Incoming, Peer};
-use super::{Fate, Kind, Siege};
+use super::{BREATH, Fate, Kind, Siege, visit};
 
 pub(super) const KINDS: &[Kind] = &[
     ("slow loris", slow_loris),
@@ -32,9 +32,6 @@ const LORIS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long to wait for the node to end a connection.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// Between two connections of the same kind.
-const BREATH: Duration = Duration::from_millis(50);
 
 /// A byte now and then on many sockets, none of which ever completes anything.
 fn slow_loris(siege: &Siege) -> Fate {
@@ -143,34 +140,19 @@ fn misfit(siege: &Siege, seed: u64, edit: fn(&mut Status)) -> Fate {
 }
 
 /// Becomes a peer as far as it is let, does something, waits for the end; again and again.
-fn as_peer(siege: &Siege, seed: u64, edit: fn(&mut Status), act: impl Fn(&mut Peer) -> bool) -> Fate {
-    let mut fate = Fate::default();
-    let mut seed = seed << 32;
-    while !siege.is_over() {
-        seed += 1;
-        match Peer::connect(&siege.target, &EthVersion::ALL, seed, edit) {
-            Ok(Ok(mut peer)) => {
-                fate.connections += 1;
-                act(&mut peer);
-                let started = Instant::now();
-                loop {
-                    match peer.next(Duration::from_secs(1)) {
-                        Ok(Incoming::Closed(closed)) => break fate.ended(&closed),
-                        Ok(_) if started.elapsed() < PATIENCE && !siege.is_over() => {}
-                        Ok(_) => break fate.note("left open"),
-                        Err(error) => break fate.note(error),
-                    }
-                }
+fn as_peer(siege: &Siege, kind: u64, edit: fn(&mut Status), act: impl Fn(&mut Peer) -> bool) -> Fate {
+    visit(siege, kind, edit, |peer, fate| {
+        act(peer);
+        let started = Instant::now();
+        loop {
+            match peer.next(Duration::from_secs(1)) {
+                Ok(Incoming::Closed(closed)) => break fate.ended(&closed),
+                Ok(_) if started.elapsed() < PATIENCE && !siege.is_over() => {}
+                Ok(_) => break fate.note("left open"),
+                Err(error) => break fate.note(error),
             }
-            Ok(Err(closed)) => {
-                fate.connections += 1;
-                fate.ended(&closed);
-            }
-            Err(error) => fate.note(error),
         }
-        std::thread::sleep(BREATH);
-    }
-    fate
+    })
 }
 
 fn connect(siege: &Siege) -> std::io::Result<TcpStream> {
