@@ -3,6 +3,7 @@
 use super::{
     datagram::{DATAGRAMS_MAX, Datagram, Udp},
     lists::Lists,
+    names::Names,
     v5::{Found, Service, Settings, StartError},
 };
 use crate::{
@@ -67,6 +68,7 @@ pub(crate) struct Driver {
     discv4: Option<Discv4>,
     discv5: Option<Service>,
     lists: Lists,
+    names: Names,
     // what is found
     candidates: Candidates,
     database: NodeDb,
@@ -99,6 +101,7 @@ impl Driver {
             (None, datagrams, mpsc::channel(1).1)
         };
         let mut rng = StdRng::from_rng(&mut rand::rng());
+        let names = Names::new(&parts.bootnodes, parts.resolver.as_ref());
         let bootnodes: Vec<_> = parts.bootnodes.iter().filter_map(NodeUrl::node).collect();
         let seeds = parts.database.seeds(SEEDS_MAX, &mut rng);
         if let Some(discv5) = &discv5 {
@@ -130,6 +133,7 @@ impl Driver {
             discv4,
             discv5,
             lists: Lists::new(parts.lists, parts.resolver, rng, now),
+            names,
             candidates,
             database: parts.database,
             to_manager: parts.candidates,
@@ -162,6 +166,7 @@ impl Driver {
                 },
                 Some(question) = self.questions.recv() => self.question(question),
                 Some((name, texts)) = self.lists.answer() => self.lists.handle(&name, texts, Instant::now()),
+                Some(node) = self.names.next() => self.named(node),
                 Some(fork_id) = next_fork_id(&mut self.status) => self.fork_id(fork_id),
                 _ = clock.tick() => self.clock(),
                 () = sleep_until(deadline) => self.advance(),
@@ -210,6 +215,16 @@ impl Driver {
         if let Some(discv4) = &mut self.discv4 {
             // Neither protocol can read it: noise.
             let _ = discv4.handle(datagram.from, &datagram.bytes, Instant::now());
+        }
+    }
+
+    /// A boot node whose name has an address now.
+    fn named(&mut self, node: Node) {
+        let now = Instant::now();
+        // Refused if it is known already, or takes no connections.
+        let _ = self.candidates.offer(Source::Bootnode, node.clone(), now);
+        if let Some(discv4) = &mut self.discv4 {
+            discv4.add_nodes([node], now);
         }
     }
 

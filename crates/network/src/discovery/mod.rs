@@ -11,6 +11,7 @@
 mod datagram;
 mod driver;
 mod lists;
+mod names;
 mod v5;
 
 pub(crate) use datagram::Udp;
