@@ -66,7 +66,7 @@ impl Lookup {
         }
     }
 
-    /// The next node to ask, which counts as asked; none for now if enough are.
+    /// The next node to ask, which counts as asked; none while enough questions are under way.
     pub(super) fn next(&mut self) -> Option<Node> {
         if self.asked >= ASKED_AT_ONCE || self.asked_ever >= ASKED_MAX {
             return None;
