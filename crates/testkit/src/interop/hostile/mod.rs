@@ -25,6 +25,9 @@ use crate::node::{Home, Node};
 /// How long they keep trying.
 const SIEGE: Duration = Duration::from_secs(30);
 
+/// When those come who take every free connection: the others would not get in beside them.
+const CROWD_AFTER: Duration = Duration::from_secs(15);
+
 /// How long before the sync they begin.
 const VANTAGE: Duration = Duration::from_secs(3);
 
@@ -48,10 +51,18 @@ const ASK_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Siege {
     target: Target,
     blocks: Arc<Blocks>,
+    begun: Instant,
     over: Arc<AtomicBool>,
 }
 
 impl Siege {
+    /// Waits until those have had their turn who need a connection of their own.
+    fn wait_for_the_crowd(&self) {
+        while !self.is_over() && self.begun.elapsed() < CROWD_AFTER {
+            std::thread::sleep(BREATH);
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
@@ -125,6 +136,7 @@ pub fn run() -> Outcome {
     let siege = Siege {
         target: Target::parse(node.enode()?)?,
         blocks: Arc::new(Blocks::read(&chain)?),
+        begun: Instant::now(),
         over: Arc::new(AtomicBool::new(false)),
     };
     let kinds: Vec<Kind> = [strangers::KINDS, liars::KINDS].concat();

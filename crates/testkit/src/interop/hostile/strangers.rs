@@ -35,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A byte now and then on many sockets, none of which ever completes anything.
 fn slow_loris(siege: &Siege) -> Fate {
+    siege.wait_for_the_crowd();
     let mut fate = Fate::default();
     while !siege.is_over() {
         let mut sockets: Vec<(TcpStream, Instant)> = Vec::new();
@@ -60,6 +61,7 @@ fn slow_loris(siege: &Siege) -> Fate {
 
 /// As many connections as there may ever be, held open and silent.
 fn crowd(siege: &Siege) -> Fate {
+    siege.wait_for_the_crowd();
     let mut fate = Fate::default();
     let mut sockets: Vec<TcpStream> = Vec::new();
     while !siege.is_over() {
