@@ -10,7 +10,7 @@ use alloy_primitives::{B256, Bytes, hex};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use starling_devp2p::eth::{EthMessage, EthVersion, Request, Response, Status};
-use starling_devp2p::{CloseCause, Event, Message, Offer, Session};
+use starling_devp2p::{CloseCause, Event, Message, Offer, Protocol, Session};
 use starling_primitives::{NodeKey, PeerId};
 
 use crate::Outcome;
@@ -88,7 +88,7 @@ impl Peer {
         let key = NodeKey::random(&mut rng);
         let offer = Offer {
             client_id: "starling-testkit".into(),
-            protocols: versions.iter().map(|version| version.protocol()).collect(),
+            protocols: versions.iter().copied().map(unbounded).collect(),
             listen_port: 0,
         };
         let stream = TcpStream::connect_timeout(&target.address, CONNECT_TIMEOUT)
@@ -99,7 +99,7 @@ impl Peer {
         let mut wire = Wire { stream, session };
         let deadline = Instant::now() + CONNECT_TIMEOUT;
         let version = match wire.next(deadline)? {
-            Some(Event::Established(established)) => established.protocols.iter().find_map(EthVersion::of),
+            Some(Event::Established(established)) => established.protocols.iter().find_map(version_of),
             Some(Event::Closed(cause)) => return Ok(Err(Closed::For(cause))),
             Some(Event::Message(_)) | None => return Ok(Err(Closed::Bare)),
         };
@@ -129,7 +129,7 @@ impl Peer {
 
     /// Sends any bytes under a message id of eth.
     pub fn send_raw(&mut self, id: u8, payload: &[u8]) -> Outcome {
-        self.session.send(&self.version.protocol(), id, payload, Instant::now()).map_err(|error| error.to_string())?;
+        self.session.send(&unbounded(self.version), id, payload, Instant::now()).map_err(|error| error.to_string())?;
         flush(&mut self.stream, &mut self.session)
     }
 
@@ -166,6 +166,15 @@ impl Peer {
             }
         }
     }
+}
+
+/// A version of eth whose messages may be of any length: what is too long is the node's to say.
+fn unbounded(version: EthVersion) -> Protocol {
+    Protocol { message_bytes_max: usize::MAX, ..version.protocol() }
+}
+
+fn version_of(spoken: &Protocol) -> Option<EthVersion> {
+    EthVersion::ALL.into_iter().find(|version| unbounded(*version) == *spoken)
 }
 
 /// The two ends of a connection before it has a version.

@@ -16,6 +16,8 @@ pub(super) const KINDS: &[Kind] = &[
     ("endless auth", endless_auth),
     ("noise after Status", spoiled),
     ("garbage after Status", garbage),
+    ("a message too long", oversize),
+    ("a message that unpacks too long", bomb),
     ("other network", |siege| misfit(siege, 11, |status| *network(status) ^= 1)),
     ("other genesis", |siege| misfit(siege, 12, |status| genesis(status)[7] ^= 1)),
     ("other forks", |siege| misfit(siege, 13, |status| fork_hash(status)[0] ^= 1)),
@@ -26,6 +28,12 @@ const LORIS_SOCKETS: usize = 100;
 
 /// Sockets of the crowd.
 const CROWD_SOCKETS: usize = 1000;
+
+/// Two megabytes more than any message of eth may have.
+const OVERSIZE_BYTES: usize = (10 + 2) << 20;
+
+/// What the bomb unpacks to; packed, it is a twentieth of that.
+const BOMB_BYTES: usize = 64 << 20;
 
 /// How long the slow one waits between two bytes.
 const LORIS_INTERVAL: Duration = Duration::from_millis(500);
@@ -135,6 +143,19 @@ fn spoiled(siege: &Siege) -> Fate {
 /// A message that is none.
 fn garbage(siege: &Siege) -> Fate {
     as_peer(siege, 22, |_| {}, |peer| peer.send_raw(0x03, &[0xf8, 0xff, 0x00, 0x01]).is_ok())
+}
+
+/// One frame as the header allows it, longer than a message may be.
+fn oversize(siege: &Siege) -> Fate {
+    let payload: Vec<u8> =
+        (0..OVERSIZE_BYTES as u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    as_peer(siege, 23, |_| {}, |peer| peer.send_raw(0x03, &payload).is_ok())
+}
+
+/// A short frame that would take much memory to unpack.
+fn bomb(siege: &Siege) -> Fate {
+    let payload = vec![0; BOMB_BYTES];
+    as_peer(siege, 24, |_| {}, |peer| peer.send_raw(0x03, &payload).is_ok())
 }
 
 fn misfit(siege: &Siege, seed: u64, edit: fn(&mut Status)) -> Fate {
