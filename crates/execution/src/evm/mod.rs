@@ -19,6 +19,7 @@ mod constantinople;
 mod convert;
 mod crypto;
 mod database;
+mod dear_blake2;
 mod env;
 mod intrinsic;
 mod machine;
