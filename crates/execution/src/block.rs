@@ -99,7 +99,8 @@ pub(crate) fn run(
     if senders.len() != body.transactions.len() {
         return Err(BlockError::Senders { senders: senders.len(), transactions: body.transactions.len() });
     }
-    let mut run = BlockRun::new(spec, header, parent_state)?;
+    let author = spec.consensus.author(header).ok_or(BlockError::NoAuthor)?;
+    let mut run = BlockRun::new(spec, header, author, parent_state);
     run.begin()?;
     for (index, (tx, sender)) in body.transactions.iter().zip(senders).enumerate() {
         if let Some(ahead) = ahead {
@@ -120,7 +121,8 @@ pub fn execute_transaction(
     sender: Address,
     state: &dyn StateReader,
 ) -> Result<(Receipt, StateDiff), BlockError> {
-    let mut run = BlockRun::new(spec, header, state)?;
+    let author = spec.consensus.author(header).ok_or(BlockError::NoAuthor)?;
+    let mut run = BlockRun::new(spec, header, author, state);
     let receipt = run.transaction(tx, sender, &mut |_| Ok(B256::ZERO))?;
     Ok((receipt, run.machine.overlay().diff()))
 }
@@ -159,7 +161,7 @@ impl Computed {
 }
 
 /// A block on its way.
-struct BlockRun<'a> {
+pub(crate) struct BlockRun<'a> {
     // what it is
     spec: &'a ChainSpec,
     header: &'a Header,
@@ -167,17 +169,21 @@ struct BlockRun<'a> {
     // the state so far
     machine: Machine<'a>,
     recorder: Option<AccessRecorder>,
-    receipts: Vec<Receipt>,
-    gas: GasPool,
-    blob_gas_used: u64,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) gas: GasPool,
+    pub(crate) blob_gas_used: u64,
 }
 
 impl<'a> BlockRun<'a> {
-    fn new(spec: &'a ChainSpec, header: &'a Header, parent_state: &'a dyn StateReader) -> Result<Self, BlockError> {
-        let author = spec.consensus.author(header).ok_or(BlockError::NoAuthor)?;
+    pub(crate) fn new(
+        spec: &'a ChainSpec,
+        header: &'a Header,
+        author: Address,
+        parent_state: &'a dyn StateReader,
+    ) -> Self {
         let rules = BlockRules::of_block(spec, header, author);
         let fork = rules.fork;
-        Ok(Self {
+        Self {
             spec,
             header,
             fork,
@@ -186,18 +192,20 @@ impl<'a> BlockRun<'a> {
             receipts: Vec::new(),
             gas: GasPool::new(header.gas_limit, fork),
             blob_gas_used: 0,
-        })
+        }
     }
 
     /// What comes before the first transaction.
-    fn begin(&mut self) -> Result<(), BlockError> {
+    pub(crate) fn begin(&mut self) -> Result<(), BlockError> {
         if dao::is_drained_at(self.spec, self.header.number) {
             dao::drain(self.machine.overlay())?;
         }
         system::before_transactions(&mut self.machine, self.recorder.as_mut(), self.fork, self.header)
     }
 
-    fn transaction(
+    /// Runs a transaction and counts it in. One that may not stand here ([`BlockError::Transaction`]) leaves
+    /// everything as it was.
+    pub(crate) fn transaction(
         &mut self,
         tx: &Transaction,
         sender: Address,
@@ -205,15 +213,16 @@ impl<'a> BlockRun<'a> {
     ) -> Result<Receipt, BlockError> {
         let index = self.receipts.len();
         let invalid = |why| BlockError::Transaction { index, tx_hash: *tx.tx_hash(), why: Box::new(why) };
-        self.admit(tx).map_err(invalid)?;
-        if let Some(recorder) = &mut self.recorder {
-            recorder.advance();
-        }
+        let blob_gas_used = self.admit(tx).map_err(invalid)?;
         let ran = match self.machine.transact(tx, sender) {
             Ok(ran) => ran,
             Err(RunError::Invalid(why)) => return Err(invalid(why)),
             Err(other) => return Err(fatal(other)),
         };
+        self.blob_gas_used = blob_gas_used;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.advance();
+        }
         self.machine.commit(self.recorder.as_mut())?;
         self.gas.take(&ran);
         let outcome = if self.fork >= Fork::Byzantium {
@@ -224,8 +233,8 @@ impl<'a> BlockRun<'a> {
         Ok(Receipt { tx_type: tx.tx_type(), outcome, cumulative_gas_used: self.gas.cumulative, logs: ran.logs })
     }
 
-    /// The checks of a transaction that depend on the block around it.
-    fn admit(&mut self, tx: &Transaction) -> Result<(), TxError> {
+    /// The checks of a transaction that depend on the block around it; the block's blob gas with it.
+    fn admit(&self, tx: &Transaction) -> Result<u64, TxError> {
         if self.fork < Fork::SpuriousDragon && tx.is_legacy() && tx.chain_id().is_some() {
             return Err(TxError::ProtectedTooEarly);
         }
@@ -238,13 +247,13 @@ impl<'a> BlockRun<'a> {
             if have > limit {
                 return Err(TxError::BlobGasLimitReached { have, limit });
             }
-            self.blob_gas_used = have;
+            return Ok(have);
         }
-        Ok(())
+        Ok(self.blob_gas_used)
     }
 
     /// What comes after the last transaction.
-    fn end(mut self, body: &BlockBody) -> Result<Computed, BlockError> {
+    pub(crate) fn end(mut self, body: &BlockBody) -> Result<Computed, BlockError> {
         if let Some(recorder) = &mut self.recorder {
             recorder.advance();
         }
@@ -305,7 +314,7 @@ fn logs_bloom(receipts: &[Receipt]) -> Bloom {
 
 /// Gas of a block: since Amsterdam regular and state gas are counted apart (EIP-8037), and refunds do not
 /// return gas to the block (EIP-7778).
-struct GasPool {
+pub(crate) struct GasPool {
     limit: u64,
     two_dimensional: bool,
     cumulative: u64,
@@ -331,6 +340,11 @@ impl GasPool {
         }
         check(gas_limit.min(Self::TX_REGULAR_GAS_MAX), self.regular)?;
         check(gas_limit, self.state)
+    }
+
+    /// What is left for a next transaction.
+    pub(crate) fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.block_gas_used())
     }
 
     fn take(&mut self, ran: &Ran) {

@@ -12,6 +12,7 @@
 mod access_list;
 mod ahead;
 mod block;
+mod build;
 mod call;
 mod dao;
 mod error;
@@ -24,6 +25,7 @@ mod system;
 
 pub use ahead::LookAhead;
 pub use block::{Computed, ExecutedBlock, IntermediateRoot, execute, execute_transaction, execute_unchecked};
+pub use build::BlockInProgress;
 pub use call::{
     AccessList, AccountOverride, BlockOverride, Call, CallLimits, CallOutcome, CallResult, Overrides, call,
     create_access_list, estimate_gas,
