@@ -35,3 +35,20 @@ pub struct Authorship {
     /// The header's nonce: on Clique the vote.
     pub nonce: B64,
 }
+
+/// What an operator wants of the blocks that are built here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildOptions {
+    /// The gas limit to move to (`--miner.gaslimit`).
+    pub gas_limit_target: u64,
+    /// The header's extra data, at most 32 bytes (`--miner.extradata`).
+    pub extra_data: Bytes,
+    /// Most blobs of a block, if fewer than the fork allows (`--miner.maxblobs`).
+    pub blobs_max: Option<u64>,
+}
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        Self { gas_limit_target: GAS_LIMIT_TARGET_DEFAULT, extra_data: Bytes::new(), blobs_max: None }
+    }
+}

@@ -40,16 +40,31 @@ const TAKE_GRACE: Duration = Duration::from_millis(200);
 const TAKE_WAIT_MAX: Duration = Duration::from_millis(900);
 const _: () = assert!(TAKE_GRACE.as_millis() < TAKE_WAIT_MAX.as_millis());
 
+/// Gives the pool's best transactions for a block with a header that is not finished yet.
+pub type BestFor = dyn Fn(&ChainView, &Header) -> Box<dyn Candidates> + Send + Sync;
+
 /// What jobs are fed from.
 pub struct JobSource {
     /// The chain as it stands, over a fresh snapshot.
     pub view: Box<dyn Fn() -> Arc<ChainView> + Send + Sync>,
     /// The pool's best transactions for a block with this header, which is not finished yet.
-    pub candidates: Box<dyn Fn(&ChainView, &Header) -> Box<dyn Candidates> + Send + Sync>,
+    pub candidates: Box<BestFor>,
     /// A number that is another one once the pool has changed.
     pub pool_version: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Most blobs of a block, if fewer than the fork allows.
     pub blobs_max: Option<u64>,
+}
+
+impl JobSource {
+    /// A source without a pool: blocks without transactions.
+    pub fn of_chain(view: impl Fn() -> Arc<ChainView> + Send + Sync + 'static) -> Self {
+        Self {
+            view: Box::new(view),
+            candidates: Box::new(|_, _| Box::new(Nothing)),
+            pool_version: Box::new(|| 0),
+            blobs_max: None,
+        }
+    }
 }
 
 /// The payloads that are being built. Cheap to clone.
@@ -108,6 +123,17 @@ impl PayloadJobs {
     /// is being built, for less than a second.
     pub fn take(&self, id: PayloadId) -> Option<Taken> {
         Some(self.find(id)?.take())
+    }
+
+    /// What a block with these attributes on that parent would be filled with.
+    pub fn candidates(
+        &self,
+        view: &ChainView,
+        parent: (B256, &Header),
+        attributes: &Attributes,
+    ) -> Result<Box<dyn Candidates>, BuildError> {
+        let (next, _) = draft(view.spec(), parent.0, parent.1, attributes, None)?;
+        Ok((self.source.candidates)(view, &next))
     }
 
     fn find(&self, id: PayloadId) -> Option<Arc<Job>> {

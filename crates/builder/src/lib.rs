@@ -22,11 +22,11 @@ mod jobs;
 mod payload_id;
 mod pending;
 
-pub use attributes::{Attributes, Authorship, GAS_LIMIT_TARGET_DEFAULT};
+pub use attributes::{Attributes, Authorship, BuildOptions, GAS_LIMIT_TARGET_DEFAULT};
 pub use build::{Limits, Parent, build, build_for_seal};
 pub use built::Built;
 pub use candidates::{Candidate, Candidates, Given, Nothing, Unfit};
 pub use error::BuildError;
-pub use jobs::{JobSource, PayloadJobs, Taken};
+pub use jobs::{BestFor, JobSource, PayloadJobs, Taken};
 pub use payload_id::{AttributesVersion, PayloadId};
 pub use pending::pending_block;

@@ -14,6 +14,7 @@ use crate::{
     version,
 };
 use serde_json::json;
+use starling_builder::{BuildOptions, JobSource, PayloadJobs};
 use starling_chain::{Chain, ChainConfig, ChainHandle};
 use starling_network::NetworkHandle;
 use starling_rpc::{
@@ -317,6 +318,11 @@ struct Pools {
     imports: Arc<rayon::ThreadPool>,
 }
 
+/// What payloads are made of.
+fn payload_source(chain: ChainHandle) -> JobSource {
+    JobSource::of_chain(move || chain.view())
+}
+
 fn rpc_context(
     args: &NodeArgs,
     budget: &MemoryBudget,
@@ -358,6 +364,8 @@ fn rpc_context(
         },
         queries: QueryPool::over("query", pools.queries, QUERIES_MAX),
         imports: QueryPool::over("import", pools.imports, PAYLOADS_MAX),
+        payloads: PayloadJobs::new(payload_source(chain.clone())),
+        building: BuildOptions::default(),
         network: Some(network),
         wanted: Arc::new(move |wanted| {
             if let Some(sync) = &sync {

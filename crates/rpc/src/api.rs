@@ -1,6 +1,6 @@
 //! From a table of functions to JSON-RPC methods: arguments, threads, panics, metrics.
 
-use crate::{ApiError, RpcContext, admin, args::Args, debug, engine, eth, net, web3};
+use crate::{ApiError, RpcContext, admin, args::Args, debug, engine, eth, net, testing, web3};
 use jsonrpsee::{Methods, RpcModule, types::Params};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -26,13 +26,15 @@ pub enum Namespace {
     Eth,
     /// The network.
     Net,
+    /// Blocks built on request, for tests; never on by default.
+    Testing,
     /// The client.
     Web3,
 }
 
 impl Namespace {
     /// All that are served.
-    pub const ALL: [Self; 5] = [Self::Admin, Self::Debug, Self::Eth, Self::Net, Self::Web3];
+    pub const ALL: [Self; 6] = [Self::Admin, Self::Debug, Self::Eth, Self::Net, Self::Testing, Self::Web3];
     /// What HTTP serves unless told otherwise.
     pub const DEFAULT: [Self; 3] = [Self::Eth, Self::Net, Self::Web3];
 
@@ -43,6 +45,7 @@ impl Namespace {
             Self::Debug => "debug",
             Self::Eth => "eth",
             Self::Net => "net",
+            Self::Testing => "testing",
             Self::Web3 => "web3",
         }
     }
@@ -72,6 +75,7 @@ pub fn module(context: RpcContext, namespaces: &[Namespace]) -> RpcModule<RpcCon
             Namespace::Debug => debug::register(&mut api),
             Namespace::Eth => eth::register(&mut api),
             Namespace::Net => net::register(&mut api),
+            Namespace::Testing => testing::register(&mut api),
             Namespace::Web3 => web3::register(&mut api),
         }
     }

@@ -1,4 +1,5 @@
 use crate::QueryPool;
+use starling_builder::{BuildOptions, PayloadJobs};
 use starling_chain::ChainHandle;
 use starling_network::NetworkHandle;
 use starling_primitives::B256;
@@ -22,6 +23,10 @@ pub struct RpcContext {
     /// Where payloads are decoded and their senders recovered: apart from the queries, so that a crowd of
     /// readers never delays a block.
     pub imports: QueryPool,
+    /// Payloads that are being built for the consensus client.
+    pub payloads: PayloadJobs,
+    /// What blocks that are built here aim at and say.
+    pub building: BuildOptions,
     /// The peers; none without a network, and then there is no `admin` to speak of.
     pub network: Option<NetworkHandle>,
     /// Hears what the consensus client named that is not kept here, so that it is fetched; must not block.

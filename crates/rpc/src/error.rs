@@ -46,12 +46,18 @@ pub enum EngineErrorKind {
     /// -32602.
     #[error("Invalid parameters")]
     InvalidParams,
+    /// -38001.
+    #[error("Unknown payload")]
+    UnknownPayload,
     /// -38002.
     #[error("Invalid forkchoice state")]
     InvalidForkchoiceState,
     /// -38003.
     #[error("Invalid payload attributes")]
     InvalidPayloadAttributes,
+    /// -38004.
+    #[error("Too large request")]
+    TooLargeRequest,
     /// -38005.
     #[error("Unsupported fork")]
     UnsupportedFork,
@@ -69,8 +75,10 @@ impl EngineErrorKind {
     fn code(self) -> i32 {
         match self {
             Self::InvalidParams => -32602,
+            Self::UnknownPayload => -38001,
             Self::InvalidForkchoiceState => -38002,
             Self::InvalidPayloadAttributes => -38003,
+            Self::TooLargeRequest => -38004,
             Self::UnsupportedFork => -38005,
             Self::TooDeepReorg => -38006,
         }

@@ -29,6 +29,7 @@ mod net;
 mod pool;
 mod server;
 mod tags;
+mod testing;
 mod web3;
 
 pub use api::{Namespace, UnknownNamespace, engine_module, module};

@@ -174,7 +174,7 @@ async fn engine_wants_a_token() {
     check(json!(head), Value::Null, r#""status":"VALID""#).await;
     check(json!(NO_HASH), Value::Null, r#""status":"SYNCING""#).await;
     check(json!(starling_primitives::B256::ZERO), Value::Null, r#""status":"INVALID""#).await;
-    check(json!(head), json!({}), "-38003").await;
+    check(json!(head), json!({}), "-32602").await;
     server.stop().await;
 }
 

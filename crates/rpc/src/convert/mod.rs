@@ -4,7 +4,7 @@ mod block;
 mod receipt;
 mod transaction;
 
-pub(crate) use block::{BlockJson, HeaderJson, TransactionsJson};
+pub(crate) use block::{BlockJson, HeaderJson, TransactionsJson, WithdrawalJson};
 pub(crate) use receipt::{LogJson, ReceiptJson, receipts};
 pub(crate) use transaction::{TransactionJson, transactions};
 

@@ -1,50 +1,80 @@
-//! The Engine API: a consensus client hands over payloads and says which block is the head.
+//! The Engine API: a consensus client hands over payloads, says which block is the head, and has payloads built.
 //!
-//! Specification: <https://github.com/ethereum/execution-apis/tree/main/src/engine>. Served are newPayload
-//! V1–V4 (Paris to Osaka) and forkchoiceUpdated V1–V3. Payloads are not built: attributes are refused,
-//! after the fork choice has been applied.
+//! Specification: <https://github.com/ethereum/execution-apis/tree/main/src/engine>, Paris to Amsterdam.
 //!
 //! ```text
 //! newPayload ─► arguments, version gate ─► header, block hash ─► known? ─► senders ─► chain.import ─► status
 //!               └──────────────── on the import pool ─────────────────────────────┘
+//! forkchoiceUpdated ─► version gate of the attributes ─► chain.set_head ─► status; attributes ─► PayloadJobs ─► id
+//! getPayload ─► version gates ─► PayloadJobs ─► payload, value, blobs, requests
 //! ```
+//!
+//! Each version of a method has its forks, and other forks are refused with −38005: `version.rs` (newPayload),
+//! `attributes.rs` (forkchoiceUpdated), `get_payload.rs`, `blobs.rs`.
 
+mod attributes;
+mod bodies;
+mod envelope;
 mod forkchoice;
+mod get_payload;
+mod handshake;
 mod payload;
 mod requests;
 mod status;
 mod version;
 
 use crate::{
-    ApiError, RpcContext, Wanted,
+    RpcContext, Wanted,
     api::{Answer, Api, to_json},
     args::Args,
 };
+use get_payload::GetPayload;
 use jsonrpsee::types::Params;
 use payload::Judged;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
+use starling_builder::AttributesVersion;
 use starling_chain::ImportOutcome;
 use status::PayloadStatus;
 use std::sync::Arc;
 use version::PayloadVersion;
+
+pub(crate) use attributes::AttributesArgs;
+pub(crate) use envelope::Envelope;
+pub(crate) use get_payload::build_error;
 
 /// Two letters by which consensus clients know us in graffiti.
 const CLIENT_CODE: &str = "SG";
 /// Our name.
 const CLIENT_NAME: &str = "Starling";
 
+const FORKCHOICE_UPDATED: [(&str, AttributesVersion); 4] = [
+    ("engine_forkchoiceUpdatedV1", AttributesVersion::V1),
+    ("engine_forkchoiceUpdatedV2", AttributesVersion::V2),
+    ("engine_forkchoiceUpdatedV3", AttributesVersion::V3),
+    ("engine_forkchoiceUpdatedV4", AttributesVersion::V4),
+];
+
 /// Adds every method of the namespace.
 pub(crate) fn register(api: &mut Api) {
     for version in PayloadVersion::ALL {
         api.command(version.method(), move |context, params| new_payload(context, params, version));
     }
-    for method in ["engine_forkchoiceUpdatedV1", "engine_forkchoiceUpdatedV2", "engine_forkchoiceUpdatedV3"] {
-        api.command(method, |context, params| async move { to_json(&forkchoice::updated(&context, &params).await?) });
+    for (method, version) in FORKCHOICE_UPDATED {
+        api.command(method, move |context, params| async move {
+            to_json(&forkchoice::updated(&context, &params, version).await?)
+        });
     }
-    api.light("engine_getClientVersionV1", client_version);
+    for version in GetPayload::ALL {
+        api.command(version.method(), move |context, params| get_payload::get_payload(context, params, version));
+    }
+    api.query("engine_getPayloadBodiesByHashV1", bodies::by_hash_v1);
+    api.query("engine_getPayloadBodiesByHashV2", bodies::by_hash_v2);
+    api.query("engine_getPayloadBodiesByRangeV1", bodies::by_range_v1);
+    api.query("engine_getPayloadBodiesByRangeV2", bodies::by_range_v2);
+    api.query("engine_exchangeTransitionConfigurationV1", handshake::exchange_transition);
+    api.light("engine_getClientVersionV1", handshake::client_version);
     let served: Vec<_> = api.names();
-    api.light("engine_exchangeCapabilities", move |_, args| exchange_capabilities(args, &served));
+    api.light("engine_exchangeCapabilities", move |_, args| handshake::exchange_capabilities(args, &served));
 }
 
 async fn new_payload(
@@ -68,40 +98,4 @@ async fn new_payload(
         }
     };
     to_json(&status)
-}
-
-/// What we serve; what the other side serves does not matter to us.
-fn exchange_capabilities(mut args: Args<'_>, served: &[&'static str]) -> Answer<Vec<&'static str>> {
-    let _theirs: Vec<String> = args.required()?;
-    args.end()?;
-    Ok(served.to_vec())
-}
-
-#[derive(Serialize)]
-struct ClientVersion {
-    code: &'static str,
-    name: &'static str,
-    version: String,
-    commit: alloy_primitives::Bytes,
-}
-
-/// The members of the other side's own version; they must be there.
-#[derive(Deserialize)]
-struct TheirVersion {
-    #[serde(rename = "code")]
-    _code: IgnoredAny,
-    #[serde(rename = "name")]
-    _name: IgnoredAny,
-    #[serde(rename = "version")]
-    _version: IgnoredAny,
-    #[serde(rename = "commit")]
-    _commit: IgnoredAny,
-}
-
-fn client_version(context: &RpcContext, mut args: Args<'_>) -> Result<[ClientVersion; 1], ApiError> {
-    let _theirs: TheirVersion = args.required()?;
-    args.end()?;
-    let version = context.client_version.split('/').nth(1).unwrap_or_default().to_owned();
-    let commit = context.commit.into();
-    Ok([ClientVersion { code: CLIENT_CODE, name: CLIENT_NAME, version, commit }])
 }

@@ -16,7 +16,7 @@ use alloy_consensus::{
     proofs::{calculate_withdrawals_root, ordered_trie_root_with_encoder},
 };
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256};
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::{BufMut, Encodable};
 use serde::{Deserialize, Deserializer};
 use starling_chainspec::ChainSpec;
@@ -27,7 +27,7 @@ use starling_validation::{PrepareError, PreparedBlock};
 /// Most bytes of a header's extra data.
 const EXTRA_DATA_BYTES_MAX: usize = 32;
 
-/// A payload as it is sent (`ExecutionPayloadV1` to `V3` in one).
+/// A payload as it is sent (`ExecutionPayloadV1` to `V4` in one).
 #[derive(Debug, Clone)]
 pub(super) struct PayloadArgs {
     parent_hash: B256,
@@ -47,6 +47,8 @@ pub(super) struct PayloadArgs {
     pub(super) withdrawals: Option<Vec<Withdrawal>>,
     pub(super) blob_gas_used: Option<u64>,
     pub(super) excess_blob_gas: Option<u64>,
+    pub(super) block_access_list: Option<Bytes>,
+    pub(super) slot_number: Option<u64>,
 }
 
 /// What is known of a payload once it has been read.
@@ -124,7 +126,7 @@ fn settle(
         Err(error @ PrepareError::Sender(_)) => invalid(latest_valid(view, payload.parent_hash)?, error.to_string()),
         Err(error) => invalid(None, error.to_string()),
         Ok(block) => match check_blobs(&block.block.body.transactions, versioned_hashes) {
-            Ok(()) => Ok(Judged::Block(Box::new(block))),
+            Ok(()) => Ok(Judged::Block(Box::new(PreparedBlock { access_list: payload.block_access_list, ..block }))),
             Err(NotABlock(why)) => invalid(None, why),
         },
     }
@@ -197,8 +199,8 @@ impl PayloadArgs {
             excess_blob_gas: self.excess_blob_gas,
             parent_beacon_block_root: beacon_root,
             requests_hash,
-            block_access_list_hash: None,
-            slot_number: None,
+            block_access_list_hash: self.block_access_list.as_ref().map(keccak256),
+            slot_number: self.slot_number,
         })
     }
 
@@ -269,6 +271,8 @@ impl<'de> Deserialize<'de> for PayloadArgs {
             withdrawals: json.withdrawals.map(|list| list.into_iter().map(Into::into).collect()),
             blob_gas_used: json.blob_gas_used.map(quantity),
             excess_blob_gas: json.excess_blob_gas.map(quantity),
+            block_access_list: json.block_access_list.map(|Data(list)| list),
+            slot_number: json.slot_number.map(quantity),
         })
     }
 }
@@ -293,11 +297,14 @@ struct PayloadJson {
     withdrawals: Option<Vec<WithdrawalJson>>,
     blob_gas_used: Option<Quantity>,
     excess_blob_gas: Option<Quantity>,
+    block_access_list: Option<Data>,
+    slot_number: Option<Quantity>,
 }
 
-#[derive(Deserialize)]
+/// A withdrawal as it is sent.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WithdrawalJson {
+pub(super) struct WithdrawalJson {
     index: Quantity,
     validator_index: Quantity,
     address: Addr,

@@ -17,6 +17,8 @@ pub(super) enum PayloadVersion {
     V3,
     /// Prague, Osaka, and the forks that change blob parameters only.
     V4,
+    /// Amsterdam.
+    V5,
 }
 
 /// What comes beside the payload.
@@ -28,7 +30,7 @@ pub(super) struct Beside {
 }
 
 impl PayloadVersion {
-    pub(super) const ALL: [Self; 4] = [Self::V1, Self::V2, Self::V3, Self::V4];
+    pub(super) const ALL: [Self; 5] = [Self::V1, Self::V2, Self::V3, Self::V4, Self::V5];
 
     /// The method's name.
     pub(super) const fn method(self) -> &'static str {
@@ -37,6 +39,7 @@ impl PayloadVersion {
             Self::V2 => "engine_newPayloadV2",
             Self::V3 => "engine_newPayloadV3",
             Self::V4 => "engine_newPayloadV4",
+            Self::V5 => "engine_newPayloadV5",
         }
     }
 
@@ -55,6 +58,13 @@ impl PayloadVersion {
                 demand(beside.has_requests, "nil executionRequests post-prague")?;
                 let fits = (Fork::Prague..Fork::Amsterdam).contains(&fork);
                 demand_fork(fits, "newPayloadV4 must only be called for prague/osaka payloads")
+            }
+            Self::V5 => {
+                check_cancun_members(payload, beside)?;
+                demand(beside.has_requests, "nil executionRequests post-prague")?;
+                demand(payload.block_access_list.is_some(), "nil blockAccessList post-amsterdam")?;
+                demand(payload.slot_number.is_some(), "nil slotNumber post-amsterdam")?;
+                demand_fork(fork >= Fork::Amsterdam, "newPayloadV5 must only be called for amsterdam payloads")
             }
         }
     }
@@ -91,12 +101,13 @@ fn demand_fork(holds: bool, otherwise: &str) -> Answer<()> {
 mod tests {
     use super::*;
 
-    /// What a payload carries: withdrawals, blob gas, things beside it, requests.
-    fn check(version: PayloadVersion, fork: Fork, carries: [bool; 4], expect: Result<(), EngineErrorKind>) {
-        let [withdrawals, blobs, beside, requests] = carries;
+    /// What a payload carries: withdrawals, blob gas, things beside it, requests, access list and slot.
+    fn check(version: PayloadVersion, fork: Fork, carries: [bool; 5], expect: Result<(), EngineErrorKind>) {
+        let [withdrawals, blobs, beside, requests, amsterdam] = carries;
         let mut payload = PayloadArgs::example();
         payload.withdrawals = withdrawals.then(Vec::new);
         (payload.blob_gas_used, payload.excess_blob_gas) = (blobs.then_some(0), blobs.then_some(0));
+        (payload.block_access_list, payload.slot_number) = (amsterdam.then(Default::default), amsterdam.then_some(0));
         let beside = Beside { has_versioned_hashes: beside, has_beacon_root: beside, has_requests: requests };
         let got = version.check(&payload, beside, fork).map_err(|error| match error {
             crate::ApiError::Engine { kind, .. } => kind,
@@ -108,11 +119,12 @@ mod tests {
     #[test]
     fn gates() {
         use EngineErrorKind::{InvalidParams, UnsupportedFork};
-        use PayloadVersion::{V1, V2, V3, V4};
-        const NONE: [bool; 4] = [false; 4];
-        const SHANGHAI: [bool; 4] = [true, false, false, false];
-        const CANCUN: [bool; 4] = [true, true, true, false];
-        const PRAGUE: [bool; 4] = [true; 4];
+        use PayloadVersion::{V1, V2, V3, V4, V5};
+        const NONE: [bool; 5] = [false; 5];
+        const SHANGHAI: [bool; 5] = [true, false, false, false, false];
+        const CANCUN: [bool; 5] = [true, true, true, false, false];
+        const PRAGUE: [bool; 5] = [true, true, true, true, false];
+        const AMSTERDAM: [bool; 5] = [true; 5];
         check(V1, Fork::Paris, NONE, Ok(()));
         check(V1, Fork::Shanghai, SHANGHAI, Err(InvalidParams));
         check(V2, Fork::Paris, NONE, Ok(()));
@@ -132,5 +144,8 @@ mod tests {
         check(V4, Fork::Prague, CANCUN, Err(InvalidParams));
         check(V4, Fork::Cancun, PRAGUE, Err(UnsupportedFork));
         check(V4, Fork::Amsterdam, PRAGUE, Err(UnsupportedFork));
+        check(V5, Fork::Amsterdam, AMSTERDAM, Ok(()));
+        check(V5, Fork::Amsterdam, PRAGUE, Err(InvalidParams));
+        check(V5, Fork::Osaka, AMSTERDAM, Err(UnsupportedFork));
     }
 }

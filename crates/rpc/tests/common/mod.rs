@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use alloy_rlp::Header as RlpHeader;
+use starling_builder::{BuildOptions, JobSource, PayloadJobs};
 use starling_chain::{Chain, ChainConfig, ChainCore, ImportOutcome};
 use starling_chainspec::ChainSpec;
 use starling_primitives::{B256, Bytes};
@@ -21,7 +22,13 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
         assert_eq!(core.import_as_head(Arc::new(block)).expect("an import"), ImportOutcome::Valid);
     }
     let (chain, handle) = starling_chain::spawn(core).expect("a thread");
+    let source = {
+        let chain = handle.clone();
+        JobSource::of_chain(move || chain.view())
+    };
     let context = RpcContext {
+        payloads: PayloadJobs::new(source),
+        building: BuildOptions::default(),
         chain: handle,
         client_version: "Starling/v0.0.0-test".into(),
         commit: [1, 2, 3, 4],

@@ -13,6 +13,7 @@ use super::{
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
+use starling_builder::{BuildOptions, JobSource, PayloadJobs};
 use starling_chainspec::{ChainSpec, Fork};
 use starling_primitives::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
 use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, RpcModule, engine_module};
@@ -134,6 +135,10 @@ struct ErrorJson {
 impl<'a> Client<'a> {
     fn new(door: &'a Door) -> Result<Self, Failure> {
         let chain = door.handle().ok_or_else(|| at("genesis", "a chain behind its mailbox", "one that is not"))?;
+        let source = {
+            let chain = chain.clone();
+            JobSource::of_chain(move || chain.view())
+        };
         let context = RpcContext {
             chain: chain.clone(),
             client_version: "Starling/conformance".into(),
@@ -141,6 +146,8 @@ impl<'a> Client<'a> {
             limits: RpcLimits::default(),
             queries: QueryPool::over("queries", POOL.clone(), IMPORT_JOBS_MAX),
             imports: QueryPool::over("imports", POOL.clone(), IMPORT_JOBS_MAX),
+            payloads: PayloadJobs::new(source),
+            building: BuildOptions::default(),
             network: None,
             wanted: Arc::new(|_| {}),
             state_retention_blocks: None,

@@ -23,6 +23,8 @@ impl PayloadArgs {
             withdrawals: None,
             blob_gas_used: None,
             excess_blob_gas: None,
+            block_access_list: None,
+            slot_number: None,
         }
     }
 }
