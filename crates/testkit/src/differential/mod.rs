@@ -12,6 +12,7 @@
 //! makes the same round anywhere: what fails prints it. Amsterdam is not held against `evm`, whose rules for it differ.
 
 mod blocks;
+mod build;
 mod dice;
 mod naive;
 mod program;
@@ -27,6 +28,7 @@ use starling_chain::{ChainConfig, ChainCore, ImportOutcome, SetHeadOutcome};
 use starling_primitives::{B256, Bytes, Header, Receipt, StateReader, keccak256};
 use starling_state::StateView;
 use starling_storage::{Database, GenesisRecord, StorageConfig};
+use starling_validation::PreparedBlock;
 use std::{path::PathBuf, sync::Arc, time::Instant};
 use t8n::Transition;
 use world::World;
@@ -90,8 +92,10 @@ fn round(seed: u64, evm: Option<PathBuf>, tally: &mut Tally, place: &mut Place) 
             transition.check(&world, &made)?;
             tally.compared += 1;
         }
+        let built = build::check(&chain, &world, &made)?;
         import(&mut chain, &made)?;
         check_kept(&chain, &made)?;
+        import_built(&mut chain, built)?;
         if dice.chance(20) {
             place.0 = format!("{}, a sibling of block {number}", world.fork);
             let sibling = blocks::make(&mut dice, &world, history.ground())?;
@@ -157,6 +161,14 @@ fn import(chain: &mut ChainCore, made: &Made) -> Result<(), String> {
     match chain.import_as_head(Arc::new(made.block.clone())) {
         Ok(ImportOutcome::Valid) => Ok(()),
         other => Err(format!("the chain does not take the block: {other:?}")),
+    }
+}
+
+/// What the builder made is taken as anybody's block is; the head stays.
+fn import_built(chain: &mut ChainCore, built: PreparedBlock) -> Result<(), String> {
+    match chain.import(Arc::new(built)) {
+        Ok(ImportOutcome::Valid | ImportOutcome::Known) => Ok(()),
+        other => Err(format!("the chain does not take the builder's block: {other:?}")),
     }
 }
 
