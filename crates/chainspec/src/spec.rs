@@ -1,5 +1,5 @@
 use crate::{Consensus, Fork, GenesisState};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use starling_primitives::Header;
 use std::fmt;
 
@@ -45,6 +45,25 @@ pub struct BlobSchedule {
 impl BlobSchedule {
     const fn new(target: u64, max: u64, base_fee_update_fraction: u64) -> Self {
         Self { target, max, base_fee_update_fraction }
+    }
+
+    /// Wei for a unit of blob gas: e to the power of excess / fraction, by its Taylor series in whole numbers
+    /// (`fake_exponential` of EIP-4844). What exceeds 128 bits nobody can pay; it saturates.
+    pub fn base_fee(&self, excess_blob_gas: u64) -> u128 {
+        const MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
+        let (numerator, denominator) = (U256::from(excess_blob_gas), U256::from(self.base_fee_update_fraction.max(1)));
+        let mut sum = U256::ZERO;
+        let mut term = denominator;
+        let mut i = U256::ONE;
+        while !term.is_zero() {
+            sum += term;
+            if sum / denominator > MAX {
+                return u128::MAX;
+            }
+            term = term * numerator / (denominator * i);
+            i += U256::ONE;
+        }
+        (sum / denominator).saturating_to()
     }
 
     /// The public networks' values, for forks that a configuration gives no entry:
@@ -153,5 +172,25 @@ impl ChainSpec {
     fn latest(&self, header: &Header, kind: impl Fn(&Activation) -> bool) -> Fork {
         let reached = |(_, at): &&(Fork, Activation)| kind(at) && at.is_reached(header.number, header.timestamp);
         self.forks.iter().rev().find(reached).map_or(Fork::Frontier, |(fork, _)| *fork)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blob_base_fee_follows_its_formula_and_saturates() {
+        let check = |excess, fraction, wei| {
+            assert_eq!(BlobSchedule::new(3, 6, fraction).base_fee(excess), wei, "{excess} {fraction}")
+        };
+        check(0, 3_338_477, 1);
+        check(2_314_057, 3_338_477, 1);
+        check(2_314_058, 3_338_477, 2);
+        check(10 * 1024 * 1024, 3_338_477, 23);
+        check(148_099_578, 3_338_477, 18_446_739_238_971_471_609);
+        check(161_087_488, 3_338_477, 902_580_055_246_494_526_580);
+        check(u64::MAX, 3_338_477, u128::MAX);
+        check(u64::MAX, 0, u128::MAX);
     }
 }

@@ -57,7 +57,7 @@ impl BlockRules {
         });
         let blob = schedule.map(|schedule| {
             let excess_blob_gas = header.excess_blob_gas.unwrap_or_default();
-            let blob_gasprice = blob_base_fee(excess_blob_gas, schedule.base_fee_update_fraction);
+            let blob_gasprice = schedule.base_fee(excess_blob_gas);
             BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice }
         });
         let block = BlockEnv {
@@ -116,25 +116,6 @@ impl BlockRules {
     pub(crate) fn gas_limit(&self) -> u64 {
         self.block.gas_limit
     }
-}
-
-/// Wei for a unit of blob gas: e to the power of excess / fraction, by its Taylor series in whole numbers
-/// (`fake_exponential` of EIP-4844). What exceeds 128 bits nobody can pay; it saturates.
-fn blob_base_fee(excess_blob_gas: u64, update_fraction: u64) -> u128 {
-    const MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
-    let (numerator, denominator) = (U256::from(excess_blob_gas), U256::from(update_fraction.max(1)));
-    let mut sum = U256::ZERO;
-    let mut term = denominator;
-    let mut i = U256::ONE;
-    while !term.is_zero() {
-        sum += term;
-        if sum / denominator > MAX {
-            return u128::MAX;
-        }
-        term = term * numerator / (denominator * i);
-        i += U256::ONE;
-    }
-    (sum / denominator).saturating_to()
 }
 
 pub(super) fn spec_id(fork: Fork) -> SpecId {
@@ -242,22 +223,4 @@ fn recovered(list: &[SignedAuthorization]) -> Vec<Either<SignedAuthorization, Re
             Either::Right(RecoveredAuthorization::new_unchecked(authorization.inner().clone(), authority))
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blob_base_fee_follows_its_formula_and_saturates() {
-        let check = |excess, fraction, wei| assert_eq!(blob_base_fee(excess, fraction), wei, "{excess} {fraction}");
-        check(0, 3_338_477, 1);
-        check(2_314_057, 3_338_477, 1);
-        check(2_314_058, 3_338_477, 2);
-        check(10 * 1024 * 1024, 3_338_477, 23);
-        check(148_099_578, 3_338_477, 18_446_739_238_971_471_609);
-        check(161_087_488, 3_338_477, 902_580_055_246_494_526_580);
-        check(u64::MAX, 3_338_477, u128::MAX);
-        check(u64::MAX, 0, u128::MAX);
-    }
 }

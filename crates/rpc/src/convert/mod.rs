@@ -15,9 +15,5 @@ use starling_primitives::Header;
 pub(crate) fn blob_base_fee(spec: &ChainSpec, header: &Header) -> Option<u128> {
     let schedule = spec.blob_schedule_at(header)?;
     let excess = header.excess_blob_gas?;
-    Some(alloy_eips::eip4844::fake_exponential(
-        alloy_eips::eip4844::BLOB_TX_MIN_BLOB_GASPRICE,
-        u128::from(excess),
-        u128::from(schedule.base_fee_update_fraction),
-    ))
+    Some(schedule.base_fee(excess))
 }
