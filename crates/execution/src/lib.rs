@@ -31,4 +31,4 @@ pub use call::{
     create_access_list, estimate_gas,
 };
 pub use error::{BlockError, CallError, TxError};
-pub use evm::{IntrinsicGas, PrecompileRun, intrinsic_gas, run_precompile, warm_kzg};
+pub use evm::{PrecompileRun, intrinsic_gas, run_precompile, warm_kzg};

@@ -61,6 +61,11 @@ impl Datadir {
         self.root.join("nodes.json")
     }
 
+    /// Transactions that were accepted here and wait for a block.
+    pub(crate) fn transactions_journal(&self) -> PathBuf {
+        self.root.join("transactions.journal")
+    }
+
     /// The genesis that a datadir was initialised with, if it is not a built-in one.
     pub(crate) fn genesis_json(&self) -> PathBuf {
         self.root.join("genesis.json")

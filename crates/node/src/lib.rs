@@ -21,6 +21,7 @@ mod memory;
 mod metrics;
 mod node;
 mod p2p;
+mod pool;
 mod process;
 mod shutdown;
 mod size;

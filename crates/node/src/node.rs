@@ -7,6 +7,7 @@ use crate::{
     memory::MemoryBudget,
     metrics::Exporter,
     p2p::P2p,
+    pool,
     process::{self, STACK_SIZE_BYTES, cores},
     shutdown::Shutdown,
     store::{IfMissing, Store},
@@ -22,6 +23,7 @@ use starling_rpc::{
     serve_engine, serve_http, serve_ipc,
 };
 use starling_sync::SyncConfig;
+use starling_txpool::PoolHandle;
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -86,7 +88,8 @@ impl Node {
         let started = node.join_network(args, &handle, queries.clone()).and_then(|network| {
             let sync = node.start_sync(args, &budget, &handle, imports.clone());
             let pools = Pools { queries, imports };
-            let context = rpc_context(args, &budget, &node.store, &handle, pools, network, sync)?;
+            let pool = node.start_pool(args, &handle)?;
+            let context = rpc_context(args, &budget, &node.store, &handle, pools, pool, network, sync)?;
             node.listen(args, context, recorder)
         });
         let addresses = match started {
@@ -122,6 +125,13 @@ impl Node {
         let p2p = P2p::start(&args.network, listen, &self.store.datadir, chain, workers, client);
         let p2p = self.runtime.block_on(p2p)?;
         Ok(self.p2p.insert(p2p).network.clone())
+    }
+
+    /// Opens the pool and lets it follow the chain.
+    fn start_pool(&self, args: &NodeArgs, chain: &ChainHandle) -> Result<PoolHandle, Failure> {
+        let (pool, journal) = pool::open(&args.pool, &self.store.datadir, chain)?;
+        self.runtime.spawn(pool::follow(pool.clone(), journal, chain.clone()));
+        Ok(pool)
     }
 
     /// Starts to sync with the network that was joined.
@@ -329,6 +339,7 @@ fn rpc_context(
     store: &Store,
     chain: &ChainHandle,
     pools: Pools,
+    pool: PoolHandle,
     network: NetworkHandle,
     sync: Option<SyncHandle>,
 ) -> Result<RpcContext, Failure> {
@@ -366,6 +377,7 @@ fn rpc_context(
         imports: QueryPool::over("import", pools.imports, PAYLOADS_MAX),
         payloads: PayloadJobs::new(payload_source(chain.clone())),
         building: BuildOptions::default(),
+        pool,
         network: Some(network),
         wanted: Arc::new(move |wanted| {
             if let Some(sync) = &sync {

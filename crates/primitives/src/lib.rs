@@ -6,6 +6,7 @@
 
 mod account;
 mod diff;
+mod intrinsic_gas;
 mod node_key;
 pub mod peer_id;
 mod read;
@@ -19,6 +20,7 @@ pub use alloy_primitives::{
     keccak256,
 };
 pub use diff::{AccountDiff, BranchChanges, BranchRow, SlotDiff, StateDiff, StorageBranches};
+pub use intrinsic_gas::IntrinsicGas;
 pub use node_key::{InvalidNodeKey, InvalidSignature, NodeKey, recover_peer};
 pub use nybbles::Nibbles;
 pub use peer_id::{InvalidPeerId, PeerId, node_id};

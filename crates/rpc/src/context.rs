@@ -3,6 +3,7 @@ use starling_builder::{BuildOptions, PayloadJobs};
 use starling_chain::ChainHandle;
 use starling_network::NetworkHandle;
 use starling_primitives::B256;
+use starling_txpool::PoolHandle;
 use starling_validation::PreparedBlock;
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,8 @@ pub struct RpcContext {
     pub payloads: PayloadJobs,
     /// What blocks that are built here aim at and say.
     pub building: BuildOptions,
+    /// Transactions that wait for a block.
+    pub pool: PoolHandle,
     /// The peers; none without a network, and then there is no `admin` to speak of.
     pub network: Option<NetworkHandle>,
     /// Hears what the consensus client named that is not kept here, so that it is fetched; must not block.

@@ -30,7 +30,7 @@ mod watchdog;
 pub(crate) use access_list::AccessListTracer;
 pub(crate) use block_access_list::AccessRecorder;
 pub(crate) use env::{BlockRules, CallMode, CallTx, authority};
-pub use intrinsic::{IntrinsicGas, intrinsic_gas};
+pub use intrinsic::intrinsic_gas;
 pub(crate) use machine::{Ending, Machine, Ran, RunError};
 pub(crate) use precompile_results::PrecompileResults;
 pub use precompiles::{PrecompileRun, run_precompile};

@@ -1,4 +1,4 @@
-use super::{DatadirArgs, LogArgs, NetworkArgs, Overrides, StorageArgs, SyncArgs};
+use super::{DatadirArgs, LogArgs, NetworkArgs, Overrides, PoolArgs, StorageArgs, SyncArgs};
 use crate::size::Size;
 use clap::Args;
 use starling_rpc::Namespace;
@@ -38,6 +38,9 @@ pub(crate) struct NodeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub rpc: RpcLimitArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub pool: PoolArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub metrics: MetricsArgs,

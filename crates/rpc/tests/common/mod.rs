@@ -9,6 +9,7 @@ use starling_primitives::{B256, Bytes};
 use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits};
 use starling_storage::{Database, GenesisRecord, StorageConfig};
 use starling_testkit::fixtures;
+use starling_txpool::{PoolConfig, PoolHandle};
 use starling_validation::PreparedBlock;
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
     let context = RpcContext {
         payloads: PayloadJobs::new(source),
         building: BuildOptions::default(),
+        pool: PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &handle.view(), |_| Ok(())),
         chain: handle,
         client_version: "Starling/v0.0.0-test".into(),
         commit: [1, 2, 3, 4],

@@ -17,6 +17,7 @@ use starling_builder::{BuildOptions, JobSource, PayloadJobs};
 use starling_chainspec::{ChainSpec, Fork};
 use starling_primitives::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
 use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, RpcModule, engine_module};
+use starling_txpool::{PoolConfig, PoolHandle};
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
@@ -148,6 +149,7 @@ impl<'a> Client<'a> {
             imports: QueryPool::over("imports", POOL.clone(), IMPORT_JOBS_MAX),
             payloads: PayloadJobs::new(source),
             building: BuildOptions::default(),
+            pool: PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &chain.view(), |_| Ok(())),
             network: None,
             wanted: Arc::new(|_| {}),
             state_retention_blocks: None,

@@ -1,0 +1,123 @@
+use super::{GossipAction, Peer, encode_item};
+use crate::{Origin, PooledTx};
+use alloy_consensus::Typed2718;
+use starling_devp2p::eth::PooledHashes;
+use starling_primitives::{Address, Bytes, PeerId, TxHash};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+/// Transactions above this are announced to everybody: to send them in full costs more than a request saves.
+const BROADCAST_TX_BYTES_MAX: usize = 4_096;
+/// Bytes after which a broadcast is sent and a new one begun.
+pub(super) const BROADCAST_BYTES_MAX: usize = 100 << 10;
+/// Most transactions in one announcement, by the protocol.
+const ANNOUNCEMENT_MAX: usize = 4_096;
+
+const _: () = assert!(BROADCAST_TX_BYTES_MAX < BROADCAST_BYTES_MAX);
+
+/// Chooses who gets a transaction in full and who is told of it.
+#[derive(Debug)]
+pub(super) struct Spread {
+    seed: u64,
+}
+
+/// What one peer gets out of a batch.
+#[derive(Default)]
+struct Parcel<'a> {
+    full: Vec<(TxHash, Bytes)>,
+    told: Vec<&'a PooledTx>,
+}
+
+impl Spread {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// Everybody hears of these who has not yet.
+    pub(super) fn spread(&self, txs: &[Arc<PooledTx>], peers: &mut BTreeMap<PeerId, Peer>) -> Vec<GossipAction> {
+        let mut parcels: BTreeMap<PeerId, Parcel<'_>> = BTreeMap::new();
+        let mut chosen = (None, BTreeSet::new());
+        for tx in txs.iter().filter(|tx| tx.origin != Origin::Private) {
+            if let Origin::Peer(from) = tx.origin
+                && let Some(from) = peers.get_mut(&from)
+            {
+                from.known.insert(&tx.hash);
+            }
+            if chosen.0 != Some(tx.sender) {
+                chosen = (Some(tx.sender), self.choose(tx.sender, peers));
+            }
+            let broadcast = tx.size_bytes <= BROADCAST_TX_BYTES_MAX && !tx.tx.is_eip4844();
+            let mut item = None;
+            for (id, peer) in peers.iter_mut().filter(|(_, peer)| !peer.known.contains(&tx.hash)) {
+                peer.known.insert(&tx.hash);
+                let parcel = parcels.entry(*id).or_default();
+                if broadcast && chosen.1.contains(id) {
+                    parcel.full.push((tx.hash, item.get_or_insert_with(|| encode_item(tx)).clone()));
+                } else {
+                    parcel.told.push(tx);
+                }
+            }
+        }
+        parcels.into_iter().flat_map(|(peer, parcel)| pack(peer, parcel)).collect()
+    }
+
+    /// One peer hears of all of these.
+    pub(super) fn announce_to(
+        &self,
+        id: PeerId,
+        txs: &[Arc<PooledTx>],
+        peers: &mut BTreeMap<PeerId, Peer>,
+    ) -> Vec<GossipAction> {
+        let Some(peer) = peers.get_mut(&id) else { return Vec::new() };
+        let mut told = Vec::new();
+        for tx in txs.iter().filter(|tx| tx.origin != Origin::Private && tx.origin != Origin::Peer(id)) {
+            peer.known.insert(&tx.hash);
+            told.push(&**tx);
+        }
+        pack(id, Parcel { full: Vec::new(), told }).collect()
+    }
+
+    /// The ⌈√n⌉ peers that get this account's transactions in full: always the same as long as the peers are.
+    fn choose(&self, sender: Address, peers: &BTreeMap<PeerId, Peer>) -> BTreeSet<PeerId> {
+        let mut ranks: Vec<_> = peers.keys().map(|peer| (self.rank(&sender, peer), *peer)).collect();
+        let count = (1..).find(|root| root * root >= ranks.len()).unwrap_or(ranks.len()).min(ranks.len());
+        ranks.sort_unstable();
+        ranks.into_iter().take(count).map(|(_, peer)| peer).collect()
+    }
+
+    fn rank(&self, sender: &Address, peer: &PeerId) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, sender, peer).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+fn pack(peer: PeerId, parcel: Parcel<'_>) -> impl Iterator<Item = GossipAction> {
+    let mut actions = Vec::new();
+    let (mut transactions, mut hashes, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (hash, item) in parcel.full {
+        bytes += item.len();
+        transactions.push(item);
+        hashes.push(hash);
+        if bytes >= BROADCAST_BYTES_MAX {
+            let (transactions, hashes) = (std::mem::take(&mut transactions), std::mem::take(&mut hashes));
+            actions.push(GossipAction::Broadcast { peer, transactions, hashes });
+            bytes = 0;
+        }
+    }
+    if !transactions.is_empty() {
+        actions.push(GossipAction::Broadcast { peer, transactions, hashes });
+    }
+    for told in parcel.told.chunks(ANNOUNCEMENT_MAX) {
+        let announced = PooledHashes {
+            types: told.iter().map(|tx| tx.tx.ty()).collect(),
+            sizes: told.iter().map(|tx| u32::try_from(tx.size_bytes).unwrap_or(u32::MAX)).collect(),
+            hashes: told.iter().map(|tx| tx.hash).collect(),
+        };
+        actions.push(GossipAction::Announce { peer, announced });
+    }
+    actions.into_iter()
+}

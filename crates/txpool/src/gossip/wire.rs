@@ -1,0 +1,43 @@
+//! The network's form of a transaction: a list in the oldest type, a string with the envelope since.
+
+use crate::PooledTx;
+use alloy_rlp::{Encodable, Header};
+use starling_primitives::Bytes;
+
+/// The type of transactions with blobs.
+const BLOB_TYPE: u8 = 3;
+
+/// A transaction as it goes over the wire, with its blobs if it has any.
+pub fn encode_item(tx: &PooledTx) -> Bytes {
+    let envelope = tx.network_bytes();
+    if is_list(&envelope) {
+        return envelope;
+    }
+    let mut item = Vec::with_capacity(envelope.len() + 5);
+    envelope.as_ref().encode(&mut item);
+    item.into()
+}
+
+/// The envelope in an item of the wire; none if it is no item. The envelope itself is not read.
+pub fn decode_item(item: &Bytes) -> Option<Bytes> {
+    if is_list(item) {
+        return Some(item.clone());
+    }
+    let mut rest: &[u8] = item;
+    let envelope = Header::decode_bytes(&mut rest, false).ok()?;
+    rest.is_empty().then(|| item.slice_ref(envelope))
+}
+
+/// The type of an envelope.
+pub(super) fn tx_type(envelope: &[u8]) -> u8 {
+    envelope.first().copied().filter(|_| !is_list(envelope)).unwrap_or(0)
+}
+
+/// Whether an item of the wire says that it is a transaction with blobs.
+pub(super) fn has_blobs(item: &Bytes) -> bool {
+    !is_list(item) && decode_item(item).is_some_and(|envelope| tx_type(&envelope) == BLOB_TYPE)
+}
+
+fn is_list(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| *first >= 0xc0)
+}

@@ -1,0 +1,371 @@
+//! The pool between threads: accounts and senders are read before the lock is taken.
+
+use crate::{
+    Best, BestParams, Content, Departure, Explanation, JournalRecord, Origin, Pool, PoolConfig, PoolStatus, PooledTx,
+    Refusal, Row, check,
+    pool::{AccountFacts, HeadFacts, PoolEvent},
+};
+use alloy_eips::eip7702::constants::EIP7702_DELEGATION_DESIGNATOR;
+use alloy_primitives::map::B256Map;
+use parking_lot::Mutex;
+use starling_chainspec::{ChainSpec, Fork};
+use starling_primitives::{Address, BlockRef, EMPTY_CODE_HASH, ReadError, StateReader, Transaction, TxHash, recover_sender};
+use starling_state::{BlockId, ChainView, StateView};
+use starling_validation::{next_base_fee, next_excess_blob_gas};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::broadcast;
+
+/// News that a slow reader may lag behind before it loses the oldest and is told so.
+const NEWS_MAX: usize = 4096;
+/// Blocks whose transactions are looked at when the head moves by more than one; of more, only accounts are.
+const BLOCKS_READ_MAX: u64 = 64;
+
+/// What happened in the pool.
+#[derive(Debug, Clone)]
+pub enum PoolNews {
+    /// A transaction became pending: it can run when those before it have.
+    Pending(Arc<PooledTx>),
+    /// A transaction left.
+    Left {
+        /// Which.
+        hash: TxHash,
+        /// Why.
+        why: Departure,
+    },
+}
+
+/// A transaction that was taken in.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The transaction.
+    pub tx: Arc<PooledTx>,
+    /// Whether it can run when those before it have.
+    pub pending: bool,
+}
+
+/// Writes a record where a restart finds it.
+type Keep = Box<dyn Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync>;
+
+/// Reaches the pool from any thread. Cheap to clone.
+#[derive(Clone)]
+pub struct PoolHandle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    spec: Arc<ChainSpec>,
+    pool: Mutex<Pool>,
+    /// The head that the pool has heard of.
+    head: Mutex<BlockRef>,
+    news: broadcast::Sender<PoolNews>,
+    keep: Keep,
+}
+
+impl std::fmt::Debug for PoolHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PoolHandle").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl PoolHandle {
+    /// An empty pool over a chain. `keep` writes a record of the journal and returns when the death of the process
+    /// cannot undo it.
+    pub fn new(
+        config: PoolConfig,
+        intrinsic: crate::IntrinsicGasRule,
+        view: &ChainView,
+        keep: impl Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let spec = view.spec().clone();
+        let pool = Pool::new(spec.chain_id, config, intrinsic, head_facts(&spec, view));
+        let shared = Shared {
+            pool: Mutex::new(pool),
+            head: Mutex::new(view.head()),
+            news: broadcast::Sender::new(NEWS_MAX),
+            keep: Box::new(keep),
+            spec,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes in a transaction as it travels. Recovers its sender and reads its account: for threads that may block.
+    /// What is ours is in the journal when this returns.
+    pub fn submit(&self, bytes: &[u8], origin: Origin, view: &ChainView) -> Result<Submitted, Refusal> {
+        let tx = check::decode(bytes, self.shared.pool.lock().config())?;
+        self.submit_tx(tx, origin, view)
+    }
+
+    /// Takes in a transaction.
+    pub fn submit_tx(&self, tx: Transaction, origin: Origin, view: &ChainView) -> Result<Submitted, Refusal> {
+        let low_s = {
+            let pool = self.shared.pool.lock();
+            pool.check(&tx, origin)?;
+            pool.head().fork >= Fork::Homestead
+        };
+        let sender = recover_sender(&tx, low_s)?;
+        self.insert(PooledTx::new(tx, sender, None, origin, Instant::now()), view)
+    }
+
+    /// Takes in a transaction that was checked and whose sender was recovered.
+    pub fn insert(&self, tx: PooledTx, view: &ChainView) -> Result<Submitted, Refusal> {
+        let facts = account_facts(&view.head_state(), &tx.sender)?;
+        let record = tx.origin.is_ours().then(|| JournalRecord::Accepted {
+            bytes: tx.network_bytes(),
+            private: tx.origin == Origin::Private,
+        });
+        let mut pool = self.shared.pool.lock();
+        let inserted = pool.insert(tx, facts, Instant::now());
+        if let (Ok(tx), Some(record)) = (&inserted, record)
+            && let Err(error) = (self.shared.keep)(&record)
+        {
+            pool.remove(&tx.hash);
+            self.tell(&mut pool);
+            return Err(Refusal::Journal(error.to_string()));
+        }
+        let submitted = inserted.map(|tx| Submitted { pending: pool.is_pending(&tx), tx });
+        self.tell(&mut pool);
+        submitted
+    }
+
+    /// Brings back what a journal holds. Gives how many are in the pool again; the others' reasons are noted.
+    pub fn restore(&self, records: Vec<JournalRecord>, view: &ChainView) -> usize {
+        let mut restored = 0;
+        for record in records {
+            match record {
+                JournalRecord::Left { hash, why } => {
+                    self.shared.pool.lock().note_departed(hash, Departure::Before { why });
+                }
+                JournalRecord::Accepted { bytes, private } => {
+                    let origin = if private { Origin::Private } else { Origin::Local };
+                    match self.restore_one(&bytes, origin, view) {
+                        Ok(()) => restored += 1,
+                        Err(error) => tracing::debug!(%error, "a transaction of the journal is not taken back"),
+                    }
+                }
+            }
+        }
+        restored
+    }
+
+    /// Hands over the records that a journal needs: what is in the pool, and why what was ours left. Nothing is kept
+    /// or let go meanwhile.
+    pub fn with_journal<T>(&self, write: impl FnOnce(Vec<JournalRecord>) -> T) -> T {
+        let pool = self.shared.pool.lock();
+        let (left, ours) = (pool.ours_departed(), pool.ours());
+        let left = left.iter().map(|(hash, why)| JournalRecord::left(*hash, why));
+        let accepted = ours.iter().map(|tx| JournalRecord::Accepted {
+            bytes: tx.network_bytes(),
+            private: tx.origin == Origin::Private,
+        });
+        write(left.chain(accepted).collect())
+    }
+
+    /// The head that the pool has heard of.
+    pub fn head_block(&self) -> BlockRef {
+        *self.shared.head.lock()
+    }
+
+    /// Follows the chain's head. `common` is the last block that the old and the new chain share. For threads that
+    /// may block; one at a time.
+    pub fn head_moved(&self, view: &ChainView, common: BlockRef) -> Result<(), ReadError> {
+        let old = std::mem::replace(&mut *self.shared.head.lock(), view.head());
+        let mined = self.mined(view, common)?;
+        let accounts = self.shared.pool.lock().accounts();
+        let state = view.head_state();
+        let facts = accounts.into_iter().map(|address| Ok((address, account_facts(&state, &address)?)));
+        let facts = facts.collect::<Result<Vec<_>, ReadError>>()?;
+        {
+            let mut pool = self.shared.pool.lock();
+            pool.head_moved(head_facts(&self.shared.spec, view), &mined, facts, Instant::now());
+            self.tell(&mut pool);
+        }
+        self.take_back(view, old, common, &mined)
+    }
+
+    /// Drops what has waited too long.
+    pub fn expire(&self) {
+        let mut pool = self.shared.pool.lock();
+        pool.expire(Instant::now());
+        self.tell(&mut pool);
+    }
+
+    /// Drops a transaction on request; false if it is not here.
+    pub fn remove(&self, hash: &TxHash) -> bool {
+        let mut pool = self.shared.pool.lock();
+        let removed = pool.remove(hash);
+        self.tell(&mut pool);
+        removed
+    }
+
+    /// A transaction in the pool.
+    pub fn get(&self, hash: &TxHash) -> Option<Arc<PooledTx>> {
+        self.shared.pool.lock().get(hash).cloned()
+    }
+
+    /// Everything in the pool.
+    pub fn content(&self) -> Content {
+        self.shared.pool.lock().content()
+    }
+
+    /// An account's transactions: pending and queued.
+    pub fn content_of(&self, address: &Address) -> (Row, Row) {
+        self.shared.pool.lock().content_of(address)
+    }
+
+    /// How many there are.
+    pub fn status(&self) -> PoolStatus {
+        self.shared.pool.lock().status()
+    }
+
+    /// The nonce after an account's pending transactions; none if it has none here.
+    pub fn next_nonce(&self, address: &Address) -> Option<u64> {
+        self.shared.pool.lock().next_nonce(address)
+    }
+
+    /// What the next block will be like, as far as the pool has heard.
+    pub fn head(&self) -> HeadFacts {
+        *self.shared.pool.lock().head()
+    }
+
+    /// The pending transactions as they are now, best first.
+    pub fn best(&self, params: BestParams) -> Best {
+        self.shared.pool.lock().best(params)
+    }
+
+    /// Where a transaction is, or why it left; none if it was never seen, or is forgotten.
+    pub fn explain(&self, hash: &TxHash) -> Option<Explanation> {
+        self.shared.pool.lock().explain(hash, Instant::now())
+    }
+
+    /// What happens from now on. A reader that lags loses the oldest and is told.
+    pub fn news(&self) -> broadcast::Receiver<PoolNews> {
+        self.shared.news.subscribe()
+    }
+
+    fn restore_one(&self, bytes: &[u8], origin: Origin, view: &ChainView) -> Result<(), Refusal> {
+        let tx = check::decode(bytes, self.shared.pool.lock().config())?;
+        let hash = *tx.tx_hash();
+        let why = match self.take_in(tx, origin, view) {
+            Ok(()) => return Ok(()),
+            Err(why @ Refusal::Known(_)) => return Err(why),
+            Err(why) => why,
+        };
+        let departure = match view.find_transaction(&hash) {
+            Ok(Some((block, _))) => Departure::Mined { block: block.number },
+            _ if matches!(why, Refusal::NonceTooLow { .. }) => Departure::NonceUsed { block: view.head().number },
+            _ => Departure::Refused { why: why.to_string() },
+        };
+        self.shared.pool.lock().note_departed(hash, departure);
+        Err(why)
+    }
+
+    /// As [`Self::submit_tx`], for what is in the journal already.
+    fn take_in(&self, tx: Transaction, origin: Origin, view: &ChainView) -> Result<(), Refusal> {
+        self.shared.pool.lock().check(&tx, origin)?;
+        let sender = recover_sender(&tx, true)?;
+        let facts = account_facts(&view.head_state(), &sender)?;
+        let mut pool = self.shared.pool.lock();
+        let taken = pool.insert(PooledTx::new(tx, sender, None, origin, Instant::now()), facts, Instant::now());
+        self.tell(&mut pool);
+        taken.map(drop)
+    }
+
+    /// The transactions of the new chain's blocks with their block's number.
+    fn mined(&self, view: &ChainView, common: BlockRef) -> Result<B256Map<u64>, ReadError> {
+        let mut mined = B256Map::default();
+        let head = view.head().number;
+        if head.saturating_sub(common.number) > BLOCKS_READ_MAX {
+            return Ok(mined);
+        }
+        for number in common.number + 1..=head {
+            if let Some(block) = view.block(BlockId::Number(number))? {
+                mined.extend(block.block.body.transactions.iter().map(|tx| (*tx.tx_hash(), number)));
+            }
+        }
+        Ok(mined)
+    }
+
+    /// What stood in blocks that left the chain, and not in the new ones, waits again.
+    fn take_back(
+        &self,
+        view: &ChainView,
+        old: BlockRef,
+        common: BlockRef,
+        mined: &B256Map<u64>,
+    ) -> Result<(), ReadError> {
+        let mut hash = old.hash;
+        let mut blocks = Vec::new();
+        for _ in common.number..old.number.min(common.number + BLOCKS_READ_MAX) {
+            let Some(block) = view.block(BlockId::Hash(hash))? else { break };
+            hash = block.block.header.parent_hash;
+            blocks.push(block);
+        }
+        for block in blocks.into_iter().rev() {
+            for tx in block.block.body.transactions {
+                if mined.contains_key(tx.tx_hash()) {
+                    continue;
+                }
+                if let Err(error) = self.take_in(tx, Origin::Block, view) {
+                    tracing::debug!(%error, "a transaction of a block that left the chain is not taken back");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what happened; what was ours and left is written down first.
+    fn tell(&self, pool: &mut Pool) {
+        while let Some(event) = pool.poll() {
+            let news = match event {
+                PoolEvent::Pending(tx) => PoolNews::Pending(tx),
+                PoolEvent::Left { tx, why } => {
+                    if tx.origin.is_ours()
+                        && let Err(error) = (self.shared.keep)(&JournalRecord::left(tx.hash, &why))
+                    {
+                        tracing::warn!(tx = %tx.hash, %error, "cannot note why a transaction left");
+                    }
+                    PoolNews::Left { hash: tx.hash, why }
+                }
+            };
+            // Nobody listening is fine.
+            let _ = self.shared.news.send(news);
+        }
+    }
+}
+
+/// What the state says of an account.
+pub(crate) fn account_facts(state: &StateView, address: &Address) -> Result<AccountFacts, ReadError> {
+    let Some(account) = state.account(address)? else { return Ok(AccountFacts::default()) };
+    let has_code = account.code_hash != EMPTY_CODE_HASH;
+    let is_delegated = has_code && state.code(&account.code_hash)?.starts_with(&EIP7702_DELEGATION_DESIGNATOR);
+    Ok(AccountFacts {
+        nonce: account.nonce,
+        balance: account.balance,
+        is_contract: has_code && !is_delegated,
+        is_delegated,
+    })
+}
+
+/// What the block after the head will be like, if it comes now.
+pub(crate) fn head_facts(spec: &ChainSpec, view: &ChainView) -> HeadFacts {
+    let parent = view.head_header();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let mut next = parent.clone();
+    next.number += 1;
+    next.timestamp = now.max(parent.timestamp + 1);
+    let fork = spec.fork_of(&next);
+    let blob_base_fee = spec.blob_schedule_at(&next).map(|schedule| {
+        next.excess_blob_gas = Some(next_excess_blob_gas(fork, schedule, parent));
+        schedule.base_fee(next.excess_blob_gas.unwrap_or_default())
+    });
+    HeadFacts {
+        number: parent.number,
+        fork,
+        gas_limit: parent.gas_limit,
+        base_fee: if fork >= Fork::London { next_base_fee(parent) } else { 0 },
+        blob_base_fee,
+    }
+}

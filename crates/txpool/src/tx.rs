@@ -1,0 +1,128 @@
+use crate::SLOT_BYTES;
+use alloy_consensus::Transaction as _;
+use alloy_eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant};
+use starling_primitives::{Address, Bytes, PeerId, Transaction, TxHash, U256, recover_address};
+use std::{sync::Arc, time::Instant};
+
+/// Where a transaction came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Our own RPC. Kept over restarts, evicted last.
+    Local,
+    /// Our own RPC, and never shown to a peer.
+    Private,
+    /// A peer.
+    Peer(PeerId),
+    /// A block that is not on the chain any more.
+    Block,
+}
+
+impl Origin {
+    /// Whether somebody was told by us that it is accepted.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Local | Self::Private)
+    }
+}
+
+/// A transaction in the pool.
+#[derive(Debug, Clone)]
+pub struct PooledTx {
+    /// keccak of its envelope.
+    pub hash: TxHash,
+    /// Who signed it.
+    pub sender: Address,
+    /// The transaction as it stands in a block.
+    pub tx: Transaction,
+    /// Its blobs with their proofs, if it has any.
+    pub sidecar: Option<Arc<BlobTransactionSidecarVariant>>,
+    /// Accounts that it would delegate (EIP-7702), as far as their signatures lead to any.
+    pub authorities: Vec<Address>,
+    /// Its size as it travels, in bytes: with blobs, if it has any.
+    pub size_bytes: usize,
+    /// Who brought it.
+    pub origin: Origin,
+    /// When it came.
+    pub since: Instant,
+}
+
+impl PooledTx {
+    /// A transaction whose sender was recovered.
+    pub fn new(
+        tx: Transaction,
+        sender: Address,
+        sidecar: Option<Arc<BlobTransactionSidecarVariant>>,
+        origin: Origin,
+        since: Instant,
+    ) -> Self {
+        let (hash, authorities) = (*tx.tx_hash(), authorities(&tx));
+        let mut pooled = Self { hash, sender, tx, sidecar, authorities, size_bytes: 0, origin, since };
+        pooled.size_bytes = match pooled.sidecar {
+            None => pooled.tx.encode_2718_len(),
+            Some(_) => pooled.network_bytes().len(),
+        };
+        pooled
+    }
+
+    /// Its place in the row of its sender.
+    pub fn nonce(&self) -> u64 {
+        self.tx.nonce()
+    }
+
+    /// Most that it pays for a unit of gas, in wei.
+    pub fn fee_cap(&self) -> u128 {
+        self.tx.max_fee_per_gas()
+    }
+
+    /// Most of that which goes to the block's author, in wei per gas.
+    pub fn tip_cap(&self) -> u128 {
+        self.tx.max_priority_fee_per_gas().unwrap_or_else(|| self.tx.max_fee_per_gas())
+    }
+
+    /// What the block's author gets for a unit of gas at a base fee, in wei; none if it cannot pay the base fee.
+    pub fn effective_tip(&self, base_fee: u64) -> Option<u128> {
+        let left = self.fee_cap().checked_sub(base_fee.into())?;
+        Some(left.min(self.tip_cap()))
+    }
+
+    /// Most wei that it can take from its sender; none if that is more than there can be.
+    pub fn cost(&self) -> Option<U256> {
+        let gas = U256::from(self.tx.gas_limit()).checked_mul(U256::from(self.fee_cap()))?;
+        let blobs = match (self.tx.blob_gas_used(), self.tx.max_fee_per_blob_gas()) {
+            (Some(gas), Some(price)) => U256::from(gas).checked_mul(U256::from(price))?,
+            _ => U256::ZERO,
+        };
+        gas.checked_add(blobs)?.checked_add(self.tx.value())
+    }
+
+    /// Slots that it takes.
+    pub fn slots(&self) -> usize {
+        self.size_bytes.div_ceil(SLOT_BYTES).max(1)
+    }
+
+    /// Its bytes as they stand in a block: an EIP-2718 envelope.
+    pub fn envelope(&self) -> Bytes {
+        self.tx.encoded_2718().into()
+    }
+
+    /// Its bytes as they travel: with its blobs, if it has any.
+    pub fn network_bytes(&self) -> Bytes {
+        match (&self.tx, &self.sidecar) {
+            (Transaction::Eip4844(signed), Some(sidecar)) => {
+                let tx = signed.tx().clone().with_sidecar((**sidecar).clone());
+                let signed = alloy_consensus::Signed::new_unchecked(tx, *signed.signature(), self.hash);
+                alloy_consensus::EthereumTxEnvelope::<alloy_consensus::TxEip4844WithSidecar<_>>::Eip4844(signed)
+                    .encoded_2718()
+                    .into()
+            }
+            _ => self.envelope(),
+        }
+    }
+}
+
+fn authorities(tx: &Transaction) -> Vec<Address> {
+    let signed = tx.authorization_list().unwrap_or_default();
+    let recover = |signed: &alloy_eips::eip7702::SignedAuthorization| {
+        recover_address(&signed.signature().ok()?, signed.signature_hash())
+    };
+    signed.iter().filter_map(recover).collect()
+}
