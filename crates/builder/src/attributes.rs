@@ -45,10 +45,12 @@ pub struct BuildOptions {
     pub extra_data: Bytes,
     /// Most blobs of a block, if fewer than the fork allows (`--miner.maxblobs`).
     pub blobs_max: Option<u64>,
+    /// Least tip of a transaction, in wei per gas (`--miner.gasprice`). Zero: what the pool takes in is mined.
+    pub tip_min: u128,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { gas_limit_target: GAS_LIMIT_TARGET_DEFAULT, extra_data: Bytes::new(), blobs_max: None }
+        Self { gas_limit_target: GAS_LIMIT_TARGET_DEFAULT, extra_data: Bytes::new(), blobs_max: None, tip_min: 0 }
     }
 }

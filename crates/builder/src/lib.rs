@@ -21,6 +21,7 @@ mod error;
 mod jobs;
 mod payload_id;
 mod pending;
+mod pool;
 
 pub use attributes::{Attributes, Authorship, BuildOptions, GAS_LIMIT_TARGET_DEFAULT};
 pub use build::{Limits, Parent, build, build_for_seal};
@@ -30,3 +31,4 @@ pub use error::BuildError;
 pub use jobs::{BestFor, JobSource, PayloadJobs, Taken};
 pub use payload_id::{AttributesVersion, PayloadId};
 pub use pending::pending_block;
+pub use pool::best_for;

@@ -328,9 +328,10 @@ struct Pools {
     imports: Arc<rayon::ThreadPool>,
 }
 
-/// What payloads are made of.
-fn payload_source(chain: ChainHandle) -> JobSource {
-    JobSource::of_chain(move || chain.view())
+/// Payloads for the consensus client, out of the pool.
+fn payload_jobs(chain: &ChainHandle, pool: &PoolHandle, building: &BuildOptions) -> PayloadJobs {
+    let chain = chain.clone();
+    PayloadJobs::new(JobSource::of_pool(pool.clone(), move || chain.view(), building.clone()))
 }
 
 fn rpc_context(
@@ -358,6 +359,7 @@ fn rpc_context(
         }),
     };
     let limits = RpcLimits::default();
+    let building = BuildOptions::default();
     Ok(RpcContext {
         chain: chain.clone(),
         client_version: version::client(args.identity.as_deref()),
@@ -375,8 +377,8 @@ fn rpc_context(
         },
         queries: QueryPool::over("query", pools.queries, QUERIES_MAX),
         imports: QueryPool::over("import", pools.imports, PAYLOADS_MAX),
-        payloads: PayloadJobs::new(payload_source(chain.clone())),
-        building: BuildOptions::default(),
+        payloads: payload_jobs(chain, &pool, &building),
+        building,
         pool,
         network: Some(network),
         wanted: Arc::new(move |wanted| {

@@ -6,6 +6,7 @@ use common::served;
 use serde_json::{Value, json};
 use starling_primitives::B256;
 use starling_rpc::{Namespace, RpcContext, RpcModule, engine_module, module};
+use starling_txpool::Origin;
 use std::time::Duration;
 
 const NO_HASH: &str = "0x1111111111111111111111111111111111111111111111111111111111111111";
@@ -86,6 +87,33 @@ async fn a_payload_from_its_order_to_the_head() {
     assert_eq!(client.head(), block["blockHash"]);
     // A payload that was taken can be taken again.
     assert_eq!(client.result("engine_getPayloadV5", json!([id])).await, payload);
+}
+
+/// A transfer of the chain's first account with its next nonce, of the published cases.
+const TRANSFER: &str = "02f871870c72dd9d5e883e808201f48401a2158b825208947dcd17433742f4c0ca53122ab541d0ba67fc27df8203e880\
+    c080a0fc16dc6d5a212a0b22f8186c8527d8771481a6c2a38b7f5e8a5143b8759f3363a028f2da4ff518f39d44fd7c8628def039a992aacc807056\
+    af8478d543afac201c";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_gets_better_while_it_waits() {
+    let Some((_chain, context)) = served() else { return };
+    let client = Client::new(&context);
+    let ordered =
+        client.result("engine_forkchoiceUpdatedV3", json!([state(&client.head()), client.attributes(12)])).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let raw = alloy_primitives::hex::decode(TRANSFER).expect("hex");
+    let (pool, view) = (context.pool.clone(), context.chain.view());
+    tokio::task::spawn_blocking(move || pool.submit(&raw, Origin::Local, &view)).await.unwrap().expect("a good one");
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    let payload = client.result("engine_getPayloadV5", json!([ordered["payloadId"]])).await;
+    let block = &payload["executionPayload"];
+    assert_eq!(block["transactions"], json!([format!("0x{TRANSFER}")]), "{payload}");
+    // 21,000 gas at a tip of 500 wei.
+    assert_eq!(payload["blockValue"], json!("0xa037a0"), "{payload}");
+    let status = client
+        .result("engine_newPayloadV4", json!([block, [], B256::repeat_byte(8), payload["executionRequests"]]))
+        .await;
+    assert_eq!(status["status"], "VALID", "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,14 +23,15 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
         assert_eq!(core.import_as_head(Arc::new(block)).expect("an import"), ImportOutcome::Valid);
     }
     let (chain, handle) = starling_chain::spawn(core).expect("a thread");
+    let pool = PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &handle.view(), |_| Ok(()));
     let source = {
         let chain = handle.clone();
-        JobSource::of_chain(move || chain.view())
+        JobSource::of_pool(pool.clone(), move || chain.view(), BuildOptions::default())
     };
     let context = RpcContext {
         payloads: PayloadJobs::new(source),
         building: BuildOptions::default(),
-        pool: PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &handle.view(), |_| Ok(())),
+        pool,
         chain: handle,
         client_version: "Starling/v0.0.0-test".into(),
         commit: [1, 2, 3, 4],
