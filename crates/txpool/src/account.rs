@@ -11,6 +11,8 @@ pub(crate) struct AccountRow {
     pub(crate) txs: BTreeMap<u64, Arc<PooledTx>>,
     /// How many of them, from the first, can run one after the other; set by [`Self::settle`].
     pub(crate) pending: usize,
+    /// What these may take together, in wei.
+    pending_cost: U256,
     /// When it last came closer to a block: a transaction was added, or its nonce moved.
     pub(crate) progress: Instant,
     /// Fee caps with how often they occur: an account is worth its cheapest transaction, the others wait behind it.
@@ -21,7 +23,15 @@ pub(crate) struct AccountRow {
 
 impl AccountRow {
     pub(crate) fn new(facts: AccountFacts, now: Instant) -> Self {
-        Self { facts, txs: BTreeMap::new(), pending: 0, progress: now, fee_caps: BTreeMap::new(), ours: 0 }
+        Self {
+            facts,
+            txs: BTreeMap::new(),
+            pending: 0,
+            pending_cost: U256::ZERO,
+            progress: now,
+            fee_caps: BTreeMap::new(),
+            ours: 0,
+        }
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -39,7 +49,11 @@ impl AccountRow {
 
     /// What its transactions before a nonce may take together.
     pub(crate) fn cost_before(&self, nonce: u64) -> U256 {
-        self.txs.range(..nonce).filter_map(|(_, tx)| tx.cost()).fold(U256::ZERO, U256::saturating_add)
+        let (known, from) = match self.next_nonce() {
+            next if next <= nonce => (self.pending_cost, next),
+            _ => (U256::ZERO, 0),
+        };
+        self.txs.range(from..nonce).filter_map(|(_, tx)| tx.cost()).fold(known, U256::saturating_add)
     }
 
     /// The transactions that can run, in order.
@@ -52,27 +66,42 @@ impl AccountRow {
         self.facts.nonce.saturating_add(self.pending as u64)
     }
 
-    pub(crate) fn insert(&mut self, tx: Arc<PooledTx>) -> Option<Arc<PooledTx>> {
+    /// Puts one in, in place of another of its nonce.
+    pub(crate) fn insert(&mut self, tx: Arc<PooledTx>) {
+        let nonce = tx.nonce();
         *self.fee_caps.entry(tx.fee_cap()).or_default() += 1;
         self.ours += usize::from(tx.origin.is_ours());
         let replaced = self.txs.insert(tx.nonce(), tx);
         if let Some(replaced) = &replaced {
             self.uncount(replaced);
         }
-        replaced
+        if nonce < self.next_nonce() { self.settle() } else { self.extend() }
     }
 
     pub(crate) fn remove(&mut self, nonce: u64) -> Option<Arc<PooledTx>> {
         let removed = self.txs.remove(&nonce)?;
         self.uncount(&removed);
+        let next = self.next_nonce();
+        if nonce.checked_add(1) == Some(next) {
+            // The last pending one, as eviction takes them.
+            self.pending -= 1;
+            self.pending_cost -= removed.cost().unwrap_or_default();
+        } else if nonce < next {
+            self.settle();
+        }
         Some(removed)
     }
 
-    /// Takes out all before a nonce.
-    pub(crate) fn remove_below(&mut self, nonce: u64) -> Vec<Arc<PooledTx>> {
-        let kept = self.txs.split_off(&nonce);
+    /// The chain says something new of the account; gives the transactions that are past by it.
+    pub(crate) fn renew(&mut self, facts: AccountFacts, now: Instant) -> Vec<Arc<PooledTx>> {
+        if self.facts.nonce != facts.nonce {
+            self.progress = now;
+        }
+        self.facts = facts;
+        let kept = self.txs.split_off(&facts.nonce);
         let removed: Vec<_> = std::mem::replace(&mut self.txs, kept).into_values().collect();
         removed.iter().for_each(|tx| self.uncount(tx));
+        self.settle();
         removed
     }
 
@@ -88,12 +117,18 @@ impl AccountRow {
 
     /// Counts the pending ones anew: those from the account's nonce on without a gap, while its balance lasts.
     pub(crate) fn settle(&mut self) {
-        let mut left = self.facts.balance;
-        self.pending = 0;
-        for ((nonce, tx), expected) in self.txs.iter().zip(self.facts.nonce..) {
-            match tx.cost().and_then(|cost| left.checked_sub(cost)) {
-                Some(rest) if *nonce == expected => left = rest,
-                _ => break,
+        (self.pending, self.pending_cost) = (0, U256::ZERO);
+        self.extend();
+    }
+
+    /// Counts on from the last pending one: enough after a change behind it.
+    fn extend(&mut self) {
+        let first = self.next_nonce();
+        for ((nonce, tx), expected) in self.txs.range(first..).zip(first..) {
+            let cost = tx.cost().and_then(|cost| self.pending_cost.checked_add(cost));
+            match cost.filter(|cost| *nonce == expected && *cost <= self.facts.balance) {
+                Some(cost) => self.pending_cost = cost,
+                None => break,
             }
             self.pending += 1;
         }

@@ -2,6 +2,7 @@
 
 use alloy_primitives::TxHash;
 use schnellru::{ByLength, LruMap};
+use std::time::Instant;
 
 /// Transactions of our own RPC that are remembered after they left; the oldest is forgotten for a new one.
 const OURS_MAX: u32 = 65_536;
@@ -67,11 +68,14 @@ impl std::fmt::Display for Departure {
     }
 }
 
+/// Why, and when, as far as this run of the node knows.
+pub(crate) type Left = (Departure, Option<Instant>);
+
 /// What left lately.
 #[derive(Debug)]
 pub(crate) struct Departed {
-    ours: LruMap<TxHash, Departure, ByLength>,
-    others: LruMap<TxHash, Departure, ByLength>,
+    ours: LruMap<TxHash, Left, ByLength>,
+    others: LruMap<TxHash, Left, ByLength>,
 }
 
 impl Default for Departed {
@@ -81,9 +85,9 @@ impl Default for Departed {
 }
 
 impl Departed {
-    pub(crate) fn note(&mut self, hash: TxHash, ours: bool, why: Departure) {
+    pub(crate) fn note(&mut self, hash: TxHash, ours: bool, why: Departure, at: Option<Instant>) {
         let map = if ours { &mut self.ours } else { &mut self.others };
-        map.insert(hash, why);
+        map.insert(hash, (why, at));
     }
 
     pub(crate) fn forget(&mut self, hash: &TxHash) {
@@ -91,13 +95,13 @@ impl Departed {
         self.others.remove(hash);
     }
 
-    pub(crate) fn get(&self, hash: &TxHash) -> Option<&Departure> {
+    pub(crate) fn get(&self, hash: &TxHash) -> Option<&Left> {
         self.ours.peek(hash).or_else(|| self.others.peek(hash))
     }
 
     /// Those of our own RPC, oldest first.
     pub(crate) fn ours(&self) -> Vec<(TxHash, Departure)> {
-        let mut all: Vec<_> = self.ours.iter().map(|(hash, why)| (*hash, why.clone())).collect();
+        let mut all: Vec<_> = self.ours.iter().map(|(hash, (why, _))| (*hash, why.clone())).collect();
         all.reverse();
         all
     }

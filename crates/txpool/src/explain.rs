@@ -2,6 +2,9 @@ use crate::{Departure, Origin};
 use starling_primitives::PeerId;
 use std::time::Duration;
 
+/// Peers that are remembered to have been told of a transaction; later ones are not.
+pub const TOLD_MAX: usize = 16;
+
 /// Where a transaction is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Explanation {
@@ -13,11 +16,16 @@ pub enum Explanation {
         age: Duration,
         /// What it waits for.
         waiting: Waiting,
-        /// Peers that were sent it, or told of it, and are connected.
+        /// Peers that were sent it, or told of it: the first [`TOLD_MAX`].
         told: Vec<PeerId>,
     },
     /// It was in the pool.
-    Gone(Departure),
+    Gone {
+        /// Why it left.
+        why: Departure,
+        /// How long ago; none if that was before the last start of the node.
+        ago: Option<Duration>,
+    },
 }
 
 /// What a transaction in the pool waits for.

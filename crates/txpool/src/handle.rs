@@ -5,11 +5,14 @@ use crate::{
     Refusal, Row, check,
     pool::{AccountFacts, HeadFacts, PoolEvent},
 };
+use alloy_eips::eip7594::BlobTransactionSidecarVariant;
 use alloy_eips::eip7702::constants::EIP7702_DELEGATION_DESIGNATOR;
-use alloy_primitives::map::B256Map;
-use parking_lot::Mutex;
+use alloy_primitives::{B256, map::B256Map};
+use parking_lot::{Mutex, MutexGuard};
 use starling_chainspec::{ChainSpec, Fork};
-use starling_primitives::{Address, BlockRef, EMPTY_CODE_HASH, ReadError, StateReader, Transaction, TxHash, recover_sender};
+use starling_primitives::{
+    Address, BlockRef, EMPTY_CODE_HASH, PeerId, ReadError, StateReader, Transaction, TxHash, recover_sender,
+};
 use starling_state::{BlockId, ChainView, StateView};
 use starling_validation::{next_base_fee, next_excess_blob_gas};
 use std::{
@@ -58,8 +61,8 @@ pub struct PoolHandle {
 struct Shared {
     spec: Arc<ChainSpec>,
     pool: Mutex<Pool>,
-    /// The head that the pool has heard of.
-    head: Mutex<BlockRef>,
+    /// The chain at the head that the pool has heard of.
+    view: Mutex<ChainView>,
     news: broadcast::Sender<PoolNews>,
     keep: Keep,
 }
@@ -83,7 +86,7 @@ impl PoolHandle {
         let pool = Pool::new(spec.chain_id, config, intrinsic, head_facts(&spec, view));
         let shared = Shared {
             pool: Mutex::new(pool),
-            head: Mutex::new(view.head()),
+            view: Mutex::new(view.clone()),
             news: broadcast::Sender::new(NEWS_MAX),
             keep: Box::new(keep),
             spec,
@@ -111,12 +114,11 @@ impl PoolHandle {
 
     /// Takes in a transaction that was checked and whose sender was recovered.
     pub fn insert(&self, tx: PooledTx, view: &ChainView) -> Result<Submitted, Refusal> {
-        let facts = account_facts(&view.head_state(), &tx.sender)?;
-        let record = tx.origin.is_ours().then(|| JournalRecord::Accepted {
-            bytes: tx.network_bytes(),
-            private: tx.origin == Origin::Private,
-        });
-        let mut pool = self.shared.pool.lock();
+        let record = tx
+            .origin
+            .is_ours()
+            .then(|| JournalRecord::Accepted { bytes: tx.network_bytes(), private: tx.origin == Origin::Private });
+        let (mut pool, facts) = self.lock_with_facts(&tx.sender, view)?;
         let inserted = pool.insert(tx, facts, Instant::now());
         if let (Ok(tx), Some(record)) = (&inserted, record)
             && let Err(error) = (self.shared.keep)(&record)
@@ -156,22 +158,22 @@ impl PoolHandle {
         let pool = self.shared.pool.lock();
         let (left, ours) = (pool.ours_departed(), pool.ours());
         let left = left.iter().map(|(hash, why)| JournalRecord::left(*hash, why));
-        let accepted = ours.iter().map(|tx| JournalRecord::Accepted {
-            bytes: tx.network_bytes(),
-            private: tx.origin == Origin::Private,
-        });
+        let accepted = ours
+            .iter()
+            .map(|tx| JournalRecord::Accepted { bytes: tx.network_bytes(), private: tx.origin == Origin::Private });
         write(left.chain(accepted).collect())
     }
 
     /// The head that the pool has heard of.
     pub fn head_block(&self) -> BlockRef {
-        *self.shared.head.lock()
+        self.shared.view.lock().head()
     }
 
     /// Follows the chain's head. `common` is the last block that the old and the new chain share. For threads that
     /// may block; one at a time.
     pub fn head_moved(&self, view: &ChainView, common: BlockRef) -> Result<(), ReadError> {
-        let old = std::mem::replace(&mut *self.shared.head.lock(), view.head());
+        // First of all, so that whoever looks an account up from now on does not miss this head.
+        let old = std::mem::replace(&mut *self.shared.view.lock(), view.clone()).head();
         let mined = self.mined(view, common)?;
         let accounts = self.shared.pool.lock().accounts();
         let state = view.head_state();
@@ -240,6 +242,26 @@ impl PoolHandle {
         self.shared.pool.lock().explain(hash, Instant::now())
     }
 
+    /// Whether a transaction is here, or was of late: then it need not be fetched.
+    pub fn is_known(&self, hash: &TxHash) -> bool {
+        self.shared.pool.lock().is_known(hash)
+    }
+
+    /// The pending transactions, each account's in order of nonce.
+    pub fn pending(&self) -> Vec<Arc<PooledTx>> {
+        self.shared.pool.lock().pending()
+    }
+
+    /// Notes that a peer was sent these, or told of them: [`Self::explain`] says so.
+    pub fn note_told(&self, peer: PeerId, hashes: &[TxHash]) {
+        self.shared.pool.lock().note_told(peer, hashes);
+    }
+
+    /// Blobs by their versioned hashes, in the order asked: each as its sidecar and its place there.
+    pub fn blobs_by_versioned_hash(&self, hashes: &[B256]) -> Vec<Option<(Arc<BlobTransactionSidecarVariant>, usize)>> {
+        hashes.iter().map(|_| None).collect()
+    }
+
     /// What happens from now on. A reader that lags loses the oldest and is told.
     pub fn news(&self) -> broadcast::Receiver<PoolNews> {
         self.shared.news.subscribe()
@@ -262,12 +284,33 @@ impl PoolHandle {
         Err(why)
     }
 
+    /// The pool, locked, with what the chain says of an account at the head that the pool has heard of, or at a later
+    /// one: then the pool is about to hear of it, and renews what it has.
+    fn lock_with_facts(
+        &self,
+        sender: &Address,
+        view: &ChainView,
+    ) -> Result<(MutexGuard<'_, Pool>, AccountFacts), ReadError> {
+        let mut facts = account_facts(&view.head_state(), sender)?;
+        let mut at = view.head();
+        loop {
+            let pool = self.shared.pool.lock();
+            let heard_of = self.shared.view.lock().clone();
+            // Blocks in a row need no second look; a block beside another might have any number.
+            if heard_of.head() == at || heard_of.head().number < at.number {
+                return Ok((pool, facts));
+            }
+            drop(pool);
+            facts = account_facts(&heard_of.head_state(), sender)?;
+            at = heard_of.head();
+        }
+    }
+
     /// As [`Self::submit_tx`], for what is in the journal already.
     fn take_in(&self, tx: Transaction, origin: Origin, view: &ChainView) -> Result<(), Refusal> {
         self.shared.pool.lock().check(&tx, origin)?;
         let sender = recover_sender(&tx, true)?;
-        let facts = account_facts(&view.head_state(), &sender)?;
-        let mut pool = self.shared.pool.lock();
+        let (mut pool, facts) = self.lock_with_facts(&sender, view)?;
         let taken = pool.insert(PooledTx::new(tx, sender, None, origin, Instant::now()), facts, Instant::now());
         self.tell(&mut pool);
         taken.map(drop)

@@ -21,6 +21,8 @@ mod check;
 mod config;
 mod departed;
 mod explain;
+#[cfg(test)]
+mod fuzz;
 pub mod gossip;
 mod handle;
 mod journal;
@@ -28,14 +30,16 @@ mod pool;
 mod refusal;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tx;
 
 pub use best::{Best, BestParams};
 pub use config::{IntrinsicGasRule, PoolConfig, SLOT_BYTES};
 pub use departed::Departure;
-pub use explain::{Explanation, Waiting};
+pub use explain::{Explanation, TOLD_MAX, Waiting};
 pub use handle::{PoolHandle, PoolNews, Submitted};
 pub use journal::{JournalRecord, read_journal};
-pub use pool::{AccountFacts, Content, HeadFacts, Pool, PoolStatus, Row};
+pub use pool::{AccountFacts, Content, HeadFacts, Pool, PoolEvent, PoolStatus, Row};
 pub use refusal::Refusal;
 pub use tx::{Origin, PooledTx};

@@ -1,12 +1,12 @@
 //! The pool as a value: rows of accounts, what they are worth, and the limits of all together.
 
 use crate::{
-    Best, BestParams, Departure, Explanation, IntrinsicGasRule, Origin, PoolConfig, PooledTx, Refusal, Waiting,
-    account::AccountRow, check, departed::Departed,
+    Best, BestParams, Departure, Explanation, IntrinsicGasRule, Origin, PoolConfig, PooledTx, Refusal, TOLD_MAX,
+    Waiting, account::AccountRow, check, departed::Departed,
 };
 use alloy_primitives::map::{AddressMap, B256Map};
 use starling_chainspec::Fork;
-use starling_primitives::{Address, Transaction, TxHash, U256};
+use starling_primitives::{Address, PeerId, Transaction, TxHash, U256};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -101,6 +101,10 @@ pub struct Pool {
     size_bytes: usize,
 
     departed: Departed,
+    /// Who was sent a transaction, or told of it.
+    told: B256Map<Vec<PeerId>>,
+    /// The latest time that was passed in.
+    now: Option<Instant>,
     events: VecDeque<PoolEvent>,
 }
 
@@ -134,6 +138,8 @@ impl Pool {
             slots: 0,
             size_bytes: 0,
             departed: Departed::default(),
+            told: B256Map::default(),
+            now: None,
             events: VecDeque::new(),
         }
     }
@@ -158,6 +164,7 @@ impl Pool {
 
     /// Takes a checked transaction in, whose sender is as the chain says. What had to leave for it is among the events.
     pub fn insert(&mut self, tx: PooledTx, facts: AccountFacts, now: Instant) -> Result<Arc<PooledTx>, Refusal> {
+        self.now = Some(now);
         let tx = self.with_origin(tx);
         if self.by_hash.contains_key(&tx.hash) {
             return Err(Refusal::Known(tx.hash));
@@ -179,7 +186,6 @@ impl Pool {
             Some(nonce)
         });
         self.by_hash.insert(tx.hash, tx.clone());
-        self.departed.forget(&tx.hash);
         self.count_in(&tx);
         if let Some(old) = replaced {
             self.forget(&old, Departure::Replaced { by: tx.hash });
@@ -191,7 +197,10 @@ impl Pool {
         }
         self.make_room();
         match self.by_hash.contains_key(&tx.hash) {
-            true => Ok(tx),
+            true => {
+                self.departed.forget(&tx.hash);
+                Ok(tx)
+            }
             false => Err(Refusal::Full),
         }
     }
@@ -210,6 +219,7 @@ impl Pool {
         facts: impl IntoIterator<Item = (Address, AccountFacts)>,
         now: Instant,
     ) {
+        self.now = Some(now);
         let rules_changed = self.head.fork != head.fork;
         let less_gas = head.gas_limit < self.head.gas_limit;
         self.head = head;
@@ -219,11 +229,7 @@ impl Pool {
             }
             let mut past = Vec::new();
             self.change_row(address, facts, now, |row| {
-                if row.facts.nonce != facts.nonce {
-                    row.progress = now;
-                }
-                row.facts = facts;
-                past = row.remove_below(facts.nonce);
+                past = row.renew(facts, now);
                 None
             });
             for tx in past {
@@ -242,6 +248,7 @@ impl Pool {
 
     /// Drops what has waited too long.
     pub fn expire(&mut self, now: Instant) {
+        self.now = Some(now);
         let lifetime = self.config.lifetime;
         let late: Vec<_> = self
             .waiting
@@ -265,7 +272,22 @@ impl Pool {
 
     /// Notes why a transaction that was ours is not here.
     pub fn note_departed(&mut self, hash: TxHash, why: Departure) {
-        self.departed.note(hash, true, why);
+        self.departed.note(hash, true, why, self.now);
+    }
+
+    /// Whether a transaction is here, or was of late.
+    pub fn is_known(&self, hash: &TxHash) -> bool {
+        self.by_hash.contains_key(hash) || self.departed.get(hash).is_some()
+    }
+
+    /// A peer was sent these, or told of them.
+    pub fn note_told(&mut self, peer: PeerId, hashes: &[TxHash]) {
+        for hash in hashes.iter().filter(|hash| self.by_hash.contains_key(*hash)) {
+            let told = self.told.entry(*hash).or_default();
+            if told.len() < TOLD_MAX && !told.contains(&peer) {
+                told.push(peer);
+            }
+        }
     }
 
     /// What happened since the last time.
@@ -291,6 +313,11 @@ impl Pool {
     /// The nonce after an account's pending transactions; none if it has none here.
     pub fn next_nonce(&self, address: &Address) -> Option<u64> {
         self.rows.get(address).map(AccountRow::next_nonce)
+    }
+
+    /// The pending ones, each account's in order of nonce.
+    pub fn pending(&self) -> Vec<Arc<PooledTx>> {
+        self.rows.values().flat_map(AccountRow::executable).cloned().collect()
     }
 
     /// Everything.
@@ -336,13 +363,14 @@ impl Pool {
     /// Where a transaction is; none if it was never seen, or forgotten.
     pub fn explain(&self, hash: &TxHash, now: Instant) -> Option<Explanation> {
         let Some(tx) = self.by_hash.get(hash) else {
-            return self.departed.get(hash).cloned().map(Explanation::Gone);
+            let (why, at) = self.departed.get(hash)?.clone();
+            return Some(Explanation::Gone { why, ago: at.map(|at| now.saturating_duration_since(at)) });
         };
         Some(Explanation::Here {
             origin: tx.origin,
             age: now.saturating_duration_since(tx.since),
             waiting: self.waits_for(tx),
-            told: Vec::new(),
+            told: self.told.get(hash).cloned().unwrap_or_default(),
         })
     }
 
@@ -427,9 +455,10 @@ impl Pool {
     /// Whether a stranger's transaction is one too many that wait.
     fn waits_in_vain(&self, tx: &PooledTx) -> bool {
         !tx.origin.is_ours()
-            && self.rows.get(&tx.sender).is_some_and(|row| {
-                tx.nonce() >= row.next_nonce() && row.queued() > self.config.account_queued_max
-            })
+            && self
+                .rows
+                .get(&tx.sender)
+                .is_some_and(|row| tx.nonce() >= row.next_nonce() && row.queued() > self.config.account_queued_max)
     }
 
     fn make_room(&mut self) {
@@ -488,7 +517,8 @@ impl Pool {
     fn forget(&mut self, tx: &Arc<PooledTx>, why: Departure) {
         self.count_out(tx);
         self.by_hash.remove(&tx.hash);
-        self.departed.note(tx.hash, tx.origin.is_ours(), why.clone());
+        self.told.remove(&tx.hash);
+        self.departed.note(tx.hash, tx.origin.is_ours(), why.clone(), self.now);
         self.events.push_back(PoolEvent::Left { tx: tx.clone(), why });
     }
 
@@ -531,12 +561,17 @@ impl Pool {
         let told = row.facts.nonce..row.next_nonce();
 
         let new = change(row);
-        row.settle();
 
         self.pending += row.pending;
         self.queued += row.queued();
-        let untold = |tx: &&Arc<PooledTx>| !told.contains(&tx.nonce()) || new == Some(tx.nonce());
-        self.events.extend(row.executable().filter(untold).cloned().map(PoolEvent::Pending));
+        let can_run = row.facts.nonce..row.next_nonce();
+        let changed = new.filter(|nonce| can_run.contains(nonce) && told.contains(nonce));
+        let before = can_run.start..told.start.clamp(can_run.start, can_run.end);
+        let behind = told.end.clamp(can_run.start, can_run.end)..can_run.end;
+        let untold = changed.into_iter().flat_map(|nonce| row.txs.get(&nonce));
+        let untold =
+            untold.chain([before, behind].into_iter().flat_map(|nonces| row.txs.range(nonces)).map(|(_, tx)| tx));
+        self.events.extend(untold.cloned().map(PoolEvent::Pending));
         let after = Worth::of(address, row, &self.config);
         if row.txs.is_empty() {
             self.rows.remove(&address);

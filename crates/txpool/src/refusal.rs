@@ -1,4 +1,5 @@
 use alloy_primitives::{Address, TxHash, U256};
+use starling_chainspec::Fork;
 use starling_primitives::{ReadError, SenderError};
 use starling_validation::TransactionRule;
 
@@ -17,9 +18,25 @@ pub enum Refusal {
         /// Most bytes.
         limit: usize,
     },
-    /// It breaks a rule of its fork.
+    /// It is for another chain.
+    #[error("invalid chain id for signer: have {have} want {want}")]
+    ChainId {
+        /// Its chain.
+        have: u64,
+        /// Ours.
+        want: u64,
+    },
+    /// Its type comes with a later fork.
+    #[error("transaction type not supported: type {tx_type} needs {since}")]
+    TypeNotSupported {
+        /// Its type.
+        tx_type: u8,
+        /// The fork that brings it.
+        since: Fork,
+    },
+    /// It breaks another rule of its fork.
     #[error(transparent)]
-    Rule(#[from] TransactionRule),
+    Rule(TransactionRule),
     /// It has blobs, and this node's pool takes none.
     #[error("transaction type not supported: this pool takes no blob transactions")]
     Blobs,
@@ -27,7 +44,9 @@ pub enum Refusal {
     #[error("only replay-protected (EIP-155) transactions allowed over RPC")]
     Unprotected,
     /// More goes to the author than is paid at all.
-    #[error("max priority fee per gas higher than max fee per gas: maxPriorityFeePerGas: {tip_cap}, maxFeePerGas: {fee_cap}")]
+    #[error(
+        "max priority fee per gas higher than max fee per gas: maxPriorityFeePerGas: {tip_cap}, maxFeePerGas: {fee_cap}"
+    )]
     TipAboveFeeCap {
         /// The tip's cap.
         tip_cap: u128,
@@ -144,6 +163,16 @@ pub enum Refusal {
     /// It cannot be kept over a restart, so it is not accepted.
     #[error("cannot write the journal of transactions: {0}; make room on the disk")]
     Journal(String),
+}
+
+impl From<TransactionRule> for Refusal {
+    fn from(rule: TransactionRule) -> Self {
+        match rule {
+            TransactionRule::ChainId { got, expected } => Self::ChainId { have: got, want: expected },
+            TransactionRule::TypeBeforeFork { tx_type, since } => Self::TypeNotSupported { tx_type, since },
+            other => Self::Rule(other),
+        }
+    }
 }
 
 impl Refusal {

@@ -2,6 +2,7 @@
 
 use crate::{Origin, PooledTx};
 use alloy_consensus::{SignableTransaction, TxEip1559};
+use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, Signature, TxKind, U256};
 use secp256k1::{Message, SECP256K1, SecretKey};
 use starling_primitives::Transaction;
@@ -62,16 +63,26 @@ pub(crate) fn address(key: u8) -> Address {
     Address::from_raw_public_key(&public.serialize_uncompressed()[1..])
 }
 
+fn signature(digest: [u8; 32], key: u8) -> Signature {
+    let message = Message::from_digest(digest);
+    let (id, bytes) = SECP256K1.sign_ecdsa_recoverable(message, &secret(key)).serialize_compact();
+    let (r, s) = bytes.split_at(32);
+    Signature::new(U256::from_be_slice(r), U256::from_be_slice(s), i32::from(id) & 1 == 1)
+}
+
 /// Signs what can be signed.
 pub(crate) fn sign<T>(tx: T, key: u8) -> Transaction
 where
     T: SignableTransaction<Signature>,
     alloy_consensus::Signed<T>: Into<Transaction>,
 {
-    let message = Message::from_digest(tx.signature_hash().0);
-    let (id, bytes) = SECP256K1.sign_ecdsa_recoverable(message, &secret(key)).serialize_compact();
-    let (r, s) = bytes.split_at(32);
-    let is_odd = i32::from(id) & 1 == 1;
-    let signature = Signature::new(U256::from_be_slice(r), U256::from_be_slice(s), is_odd);
+    let signature = signature(tx.signature_hash().0, key);
     tx.into_signed(signature).into()
+}
+
+/// The signed wish of an account to be delegated to some code.
+pub(crate) fn authorization(key: u8) -> SignedAuthorization {
+    let wish = Authorization { chain_id: U256::from(CHAIN_ID), address: Address::repeat_byte(0x22), nonce: 0 };
+    let hash = wish.signature_hash();
+    wish.into_signed(signature(hash.0, key))
 }

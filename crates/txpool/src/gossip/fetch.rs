@@ -138,7 +138,8 @@ impl Fetcher {
         }
         self.idle.remove(peer);
         let open: Vec<u64> = self.requests.iter().filter(|(_, one)| one.peer == *peer).map(|(id, _)| *id).collect();
-        let asked: Vec<TxHash> = open.iter().filter_map(|id| self.requests.remove(id)).flat_map(|one| one.hashes).collect();
+        let asked: Vec<TxHash> =
+            open.iter().filter_map(|id| self.requests.remove(id)).flat_map(|one| one.hashes).collect();
         // Its announcements must go everywhere, or those it alone made would never be settled.
         self.wanted.retain(|_, wanted| {
             wanted.announcers.retain(|(announcer, _)| announcer != peer);
@@ -188,19 +189,16 @@ impl Fetcher {
     }
 
     /// An answer has come: what was asked, if it was. The peer may be asked again.
-    pub(super) fn answered(
-        &mut self,
-        peer: &PeerId,
-        id: u64,
-        items: usize,
-    ) -> Option<BTreeMap<TxHash, AnnouncedAs>> {
-        let request = self.requests.get_mut(&id)?;
-        if request.peer != *peer || request.stage == RequestStage::Verifying || items > request.hashes.len() {
-            return None;
-        }
+    pub(super) fn answered(&mut self, peer: &PeerId, id: u64, items: usize) -> Option<BTreeMap<TxHash, AnnouncedAs>> {
+        let is_awaited = |one: &&mut Request| one.peer == *peer && one.stage != RequestStage::Verifying;
+        let request = self.requests.get_mut(&id).filter(is_awaited)?;
         request.stage = RequestStage::Verifying;
         let hashes = request.hashes.clone();
         self.set_idle(peer, id);
+        if items > hashes.len() {
+            self.settle(peer, id, &[]);
+            return None;
+        }
         let as_announced = |hash: &TxHash| {
             let wanted = self.wanted.get(hash)?;
             wanted.announcers.iter().find(|(id, _)| id == peer).map(|(_, announced)| (*hash, *announced))
@@ -214,7 +212,11 @@ impl Fetcher {
 
     /// A request will not be answered.
     pub(super) fn failed(&mut self, peer: &PeerId, id: u64) {
-        if self.requests.get(&id).is_none_or(|request| request.peer != *peer || request.stage == RequestStage::Verifying) {
+        if self
+            .requests
+            .get(&id)
+            .is_none_or(|request| request.peer != *peer || request.stage == RequestStage::Verifying)
+        {
             return;
         }
         self.set_idle(peer, id);
@@ -304,7 +306,9 @@ impl Fetcher {
         let (mut hashes, mut bytes) = (Vec::new(), 0);
         while hashes.len() < REQUEST_HASHES_MAX.min(budget) {
             let Some(hash) = from.ready.pop_front() else { break };
-            let Some(wanted) = self.wanted.get_mut(&hash).filter(|wanted| wanted.stage == Stage::Ready) else { continue };
+            let Some(wanted) = self.wanted.get_mut(&hash).filter(|wanted| wanted.stage == Stage::Ready) else {
+                continue;
+            };
             let Some((_, announced)) = wanted.announcers.iter().find(|(id, _)| *id == peer) else { continue };
             if !hashes.is_empty() && bytes + announced.size_bytes > REQUEST_BYTES_MAX {
                 from.ready.push_front(hash);

@@ -83,7 +83,7 @@ impl VerifyJob {
         let judge = |item: &Bytes| {
             let Some(envelope) = decode_item(item) else { return Judgement::Garbage };
             let hash = keccak256(&envelope);
-            if let Err(judgement) = self.delivery.check(&envelope, hash) {
+            if let Some(judgement) = self.delivery.object(&envelope, hash) {
                 return judgement;
             }
             match submit(&envelope, origin) {
@@ -101,12 +101,13 @@ impl VerifyJob {
 }
 
 impl Delivery {
-    /// Whether what came is what was asked for.
-    fn check(&self, envelope: &Bytes, hash: TxHash) -> Result<(), Judgement> {
-        let Self::Answer { asked, .. } = self else { return Ok(()) };
-        let announced = asked.get(&hash).ok_or(Judgement::Unasked(hash))?;
+    /// What is to be said against what came, beside what was asked for.
+    fn object(&self, envelope: &Bytes, hash: TxHash) -> Option<Judgement> {
+        let Self::Answer { asked, .. } = self else { return None };
+        let Some(announced) = asked.get(&hash) else { return Some(Judgement::Unasked(hash)) };
         let is_size = announced.size_bytes.abs_diff(envelope.len()) <= SIZE_TOLERANCE_BYTES;
-        if is_size && announced.tx_type == tx_type(envelope) { Ok(()) } else { Err(Judgement::Contradicts(hash)) }
+        let is_announced = is_size && announced.tx_type == tx_type(envelope);
+        (!is_announced).then_some(Judgement::Contradicts(hash))
     }
 }
 

@@ -158,13 +158,7 @@ impl Gossip {
         self.actions.extend(spread);
     }
 
-    fn announced(
-        &mut self,
-        peer: PeerId,
-        announced: &PooledHashes,
-        is_known: &dyn Fn(&TxHash) -> bool,
-        now: Instant,
-    ) {
+    fn announced(&mut self, peer: PeerId, announced: &PooledHashes, is_known: &dyn Fn(&TxHash) -> bool, now: Instant) {
         let Some(from) = self.peers.get_mut(&peer) else { return };
         for ((hash, kind), size) in announced.hashes.iter().zip(&announced.types).zip(&announced.sizes) {
             from.known.insert(hash);

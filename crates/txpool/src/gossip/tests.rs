@@ -16,7 +16,8 @@ struct Round {
 
 impl Round {
     fn new(peers: u8) -> Self {
-        let mut round = Self { gossip: Gossip::new(GossipConfig::default(), SEED), now: Instant::now(), known: BTreeSet::new() };
+        let mut round =
+            Self { gossip: Gossip::new(GossipConfig::default(), SEED), now: Instant::now(), known: BTreeSet::new() };
         for one in 1..=peers {
             round.event(GossipEvent::Joined { peer: peer(one), pending: Vec::new() });
         }
@@ -133,7 +134,9 @@ fn private_ones_stay_and_those_of_a_peer_do_not_go_back() {
     round.event(GossipEvent::Pending(vec![theirs]));
     for action in round.actions() {
         match action {
-            GossipAction::Broadcast { peer: to, .. } | GossipAction::Announce { peer: to, .. } => assert_ne!(to, peer(1)),
+            GossipAction::Broadcast { peer: to, .. } | GossipAction::Announce { peer: to, .. } => {
+                assert_ne!(to, peer(1))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -242,11 +245,8 @@ fn liars_are_found_out_before_a_signature_is_recovered() {
     let honest = txs(3);
     let check = |change: &dyn Fn(&mut PooledHashes), answer: Vec<Bytes>, expect: Fault| {
         let mut round = Round::new(1);
-        let mut announced = PooledHashes {
-            types: vec![2],
-            sizes: vec![honest[0].size_bytes as u32],
-            hashes: vec![honest[0].hash],
-        };
+        let mut announced =
+            PooledHashes { types: vec![2], sizes: vec![honest[0].size_bytes as u32], hashes: vec![honest[0].hash] };
         change(&mut announced);
         round.event(GossipEvent::Announced { peer: peer(1), announced });
         round.pass(SOON);
