@@ -1,7 +1,7 @@
 use crate::{BadBlock, ChainError, ChainEvent, ChainHandle, ImportTimes, handle::Shared, invalid::InvalidBlocks};
 use starling_chainspec::ChainSpec;
 use starling_primitives::{B256, BlockRef, Header, ReadError, U256};
-use starling_state::{ChainView, HeadCache};
+use starling_state::{ChainView, CliqueSnapshots, HeadCache};
 use starling_storage::{Database, HeadRecord, Lsn, Record, View};
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub struct ChainCore {
     pub(crate) config: ChainConfig,
     pub(crate) db: Database,
 
+    /// Who may sign, on chains of Clique.
+    pub(crate) clique: CliqueSnapshots,
     /// State at the last imported block, for the next import.
     pub(crate) cache: HeadCache,
     pub(crate) invalid: InvalidBlocks,
@@ -62,9 +64,11 @@ impl ChainCore {
         let record = db.head();
         let view = db.view(record.head.hash)?;
         let head = Head::read(&view, record.head)?;
-        let published = ChainView::new(spec.clone(), view, record.safe, record.finalized)?;
+        let clique = CliqueSnapshots::default();
+        let published = ChainView::new(spec.clone(), view, record.safe, record.finalized, clique.clone())?;
         Ok(Self {
             shared: Arc::new(Shared::new(db.clone(), published)),
+            clique,
             cache: HeadCache::new(config.cache_size_bytes_max),
             invalid: InvalidBlocks::default(),
             times: ImportTimes::default(),
@@ -133,7 +137,7 @@ impl ChainCore {
     pub(crate) fn publish(&mut self, view: View, common: BlockRef) -> Result<(), ChainError> {
         self.append(Record::Head(self.head_record()))?;
         self.advance_frontier(&view)?;
-        let published = ChainView::new(self.spec.clone(), view, self.safe, self.finalized)?;
+        let published = ChainView::new(self.spec.clone(), view, self.safe, self.finalized, self.clique.clone())?;
         self.shared.publish(published, ChainEvent::HeadMoved { head: self.head.at, common });
         Ok(())
     }

@@ -3,8 +3,10 @@ use crate::{
     core::{Head, place_of},
     times::Watch,
 };
+use starling_chainspec::Consensus;
 use starling_primitives::{B256, BlockRef, ReadError, U256};
 use starling_storage::View;
+use std::cmp::Ordering;
 
 /// What became of a head update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +74,18 @@ impl ChainCore {
     }
 
     /// Before the merge: the heavier chain leads, the first seen of two equals stays.
+    ///
+    /// Equals are common with few signers: two blocks out of turn weigh the same. There all must choose alike without
+    /// having seen them in the same order, so the shorter chain leads (it had more turns), and of two as long that with
+    /// the smaller hash.
     pub(crate) fn follow_difficulty(&mut self, at: BlockRef, total_difficulty: Option<U256>) -> Result<(), ChainError> {
-        match (total_difficulty, self.head.total_difficulty) {
-            (Some(candidate), Some(head)) if candidate > head => self.adopt(at.hash),
-            _ => Ok(()),
-        }
+        let (Some(candidate), Some(head)) = (total_difficulty, self.head.total_difficulty) else { return Ok(()) };
+        let is_clique = matches!(self.spec.consensus, Consensus::Clique { .. });
+        let leads = match candidate.cmp(&head) {
+            Ordering::Equal => is_clique && (at.number, at.hash) < (self.head.at.number, self.head.at.hash),
+            order => order == Ordering::Greater,
+        };
+        if leads { self.adopt(at.hash) } else { Ok(()) }
     }
 
     /// Makes a kept block the head. Safe and finalized stay as they are.

@@ -7,7 +7,7 @@ use starling_primitives::{
 use starling_state::StateView;
 use starling_storage::{BlockRecord, Record, View};
 use starling_trie::{TrieError, TrieUpdate};
-use starling_validation::{Ancestry, CheckOptions, CheckedBlock, PreparedBlock};
+use starling_validation::{Ancestry, CheckOptions, CheckedBlock, CliqueSnapshot, PreparedBlock};
 use std::{sync::Arc, time::Duration};
 
 /// Generations that ommer checks look back: six for the ommer's parent, one more for its siblings.
@@ -138,7 +138,8 @@ impl ChainCore {
         block: Arc<PreparedBlock>,
     ) -> Result<Option<U256>, Refusal> {
         let mut watch = Watch::start();
-        let ancestry = ancestry(&view, parent, parent_header, &block)?;
+        let clique = self.clique.at(&self.spec, &view, parent)?;
+        let ancestry = ancestry(&view, parent, parent_header, &block, clique)?;
         let options = CheckOptions { seal: self.config.check_seal };
         let prepared = block.clone();
         let checked = starling_validation::check(&self.spec, block, &ancestry, options)
@@ -210,7 +211,13 @@ fn total_difficulty(ancestry: &Ancestry, block: &CheckedBlock) -> Option<U256> {
 }
 
 /// What the checks need of the ancestors: the parent, and for ommers seven generations of headers and ommers.
-fn ancestry(view: &View, parent: BlockRef, header: &Header, block: &PreparedBlock) -> Result<Ancestry, ChainError> {
+fn ancestry(
+    view: &View,
+    parent: BlockRef,
+    header: &Header,
+    block: &PreparedBlock,
+    clique: Option<Arc<CliqueSnapshot>>,
+) -> Result<Ancestry, ChainError> {
     let mut generations = Vec::new();
     if !block.block.body.ommers.is_empty() {
         let mut next = Some((parent, header.clone()));
@@ -227,6 +234,7 @@ fn ancestry(view: &View, parent: BlockRef, header: &Header, block: &PreparedBloc
         parent: (parent.hash, header.clone()),
         parent_total_difficulty: view.total_difficulty(parent)?,
         generations,
+        clique,
     })
 }
 

@@ -1,9 +1,10 @@
-use crate::StateView;
+use crate::{CliqueSnapshots, StateView};
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_rlp::Decodable;
 use starling_chainspec::ChainSpec;
 use starling_primitives::{Address, Block, BlockRef, Header, ReadError, Receipt, Transaction};
 use starling_storage::View;
+use starling_validation::CliqueSnapshot;
 use std::sync::Arc;
 
 /// The chain as it stood when its head was last moved.
@@ -14,6 +15,7 @@ pub struct ChainView {
     head: Arc<Header>,
     safe: Option<BlockRef>,
     finalized: Option<BlockRef>,
+    clique: CliqueSnapshots,
 }
 
 /// A block in question, by hash or by number on the canonical chain.
@@ -58,10 +60,11 @@ impl ChainView {
         view: View,
         safe: Option<BlockRef>,
         finalized: Option<BlockRef>,
+        clique: CliqueSnapshots,
     ) -> Result<Self, ReadError> {
         let at = view.head();
         let head = view.header(at)?.ok_or_else(|| ReadError::Damaged(format!("no header for the head {at}")))?;
-        Ok(Self { spec, view, head: Arc::new(head), safe, finalized })
+        Ok(Self { spec, view, head: Arc::new(head), safe, finalized, clique })
     }
 
     /// The same chain over a fresh storage snapshot of the same head, with a deadline of its own.
@@ -93,6 +96,11 @@ impl ChainView {
     /// The finalized block, none until the consensus named one.
     pub fn finalized(&self) -> Option<BlockRef> {
         self.finalized
+    }
+
+    /// Who may sign after a kept block, by the rules of Clique; none on other chains.
+    pub fn clique_snapshot(&self, at: BlockRef) -> Result<Option<Arc<CliqueSnapshot>>, ReadError> {
+        self.clique.at(&self.spec, &self.view, at)
     }
 
     /// The lowest block whose state is kept.

@@ -9,11 +9,13 @@
 //! deadline passes. Nothing here writes; the one that does, `chain`, reads through a [`HeadCache`].
 
 mod chain_view;
+mod clique;
 mod genesis;
 mod head_cache;
 mod state_view;
 
 pub use chain_view::{BlockId, ChainView, KeptBlock};
+pub use clique::CliqueSnapshots;
 pub use genesis::{diff_from_nothing, genesis_record};
 pub use head_cache::{CachedRows, CachedState, HeadCache};
 pub use state_view::StateView;

@@ -13,7 +13,8 @@ use starling_chainspec::ChainSpec;
 use starling_devp2p::eth::{GetBlockHeaders, HashOrNumber};
 use starling_primitives::{B256, Bytes, Header, PeerId, ReadError, U256};
 use starling_state::{BlockId, ChainView};
-use starling_validation::{CheckOptions, check_header_on};
+use starling_validation::{CheckOptions, CliqueSnapshot, check_header_on};
+use std::sync::Arc;
 
 /// How often the search may start again, because the peer's chain changed under it.
 const SEARCHES_MAX: u8 = 3;
@@ -36,8 +37,8 @@ enum Step {
     Head,
     /// Block `common` is on both chains, block `differs` is not (or above a head); `probe` is asked for.
     Search { common: u64, differs: u64, probe: u64 },
-    /// Headers up to `last` are checked.
-    Headers { last: B256, header: Box<Header>, total: U256 },
+    /// Headers up to `last` are checked; `clique` says who may sign the next one, where signers make the chain.
+    Headers { last: B256, header: Box<Header>, total: U256, clique: Option<Arc<CliqueSnapshot>> },
     /// All are; up to the very head that the peer named, or to where its chain leads elsewhere by now.
     Done { total: U256, is_their_head: bool },
 }
@@ -153,7 +154,8 @@ impl Heaviest {
         if at.number < view.frontier().number {
             return Ok(Progressed::Unfollowable);
         }
-        self.step = Step::Headers { last: at.hash, header: Box::new(header), total };
+        let clique = view.clique_snapshot(at)?;
+        self.step = Step::Headers { last: at.hash, header: Box::new(header), total, clique };
         Ok(Progressed::On)
     }
 
@@ -163,7 +165,7 @@ impl Heaviest {
         view: &ChainView,
         headers: Vec<(SealedHeader, Header)>,
     ) -> Result<Progressed, ReadError> {
-        let Step::Headers { last, header, total } = &mut self.step else { return Ok(Progressed::On) };
+        let Step::Headers { last, header, total, clique } = &mut self.step else { return Ok(Progressed::On) };
         let Some((first, _)) = headers.first() else { return Ok(Progressed::Fault(Fault::FalseHead)) };
         if first.at.number != header.number + 1 {
             return Ok(Progressed::Fault(Fault::BadHeaders));
@@ -184,8 +186,14 @@ impl Heaviest {
             if sealed.parent_hash != *last {
                 return Ok(Progressed::Fault(Fault::BadHeaders));
             }
-            if check_header_on(spec, &next, (*last, header), Some(*total), no_seal).is_err() {
+            if check_header_on(spec, &next, (*last, header), Some(*total), clique.as_deref(), no_seal).is_err() {
                 return Ok(Progressed::Fault(Fault::InvalidHeader));
+            }
+            if let Some(snapshot) = clique.take() {
+                let Some(signer) = spec.consensus.author(&next) else {
+                    return Ok(Progressed::Fault(Fault::InvalidHeader));
+                };
+                *clique = Some(Arc::new(snapshot.apply(spec, sealed.at, &next, signer)));
             }
             *total = total.saturating_add(next.difficulty);
             *last = sealed.at.hash;

@@ -1,4 +1,7 @@
-use crate::{HeaderError, PreparedBlock, body::check_body, header::check_header, ommers::check_ommers};
+use crate::{
+    CliqueRule, CliqueSnapshot, HeaderError, PreparedBlock, body::check_body, header::check_header,
+    ommers::check_ommers,
+};
 use starling_chainspec::{ChainSpec, Consensus, Fork};
 use starling_primitives::{B256, Header, U256};
 use std::sync::Arc;
@@ -15,6 +18,8 @@ pub struct Ancestry {
     pub parent_total_difficulty: Option<U256>,
     /// Up to seven generations from the parent back, with their ommers' hashes: needed only for a block with ommers.
     pub generations: Vec<(B256, Header, Vec<B256>)>,
+    /// Who may sign after the parent: needed on chains of proof of authority only.
+    pub clique: Option<Arc<CliqueSnapshot>>,
 }
 
 /// Which checks a caller wants beyond those that always hold.
@@ -54,9 +59,7 @@ pub fn check(
     check_header(spec, header, parent)?;
     check_body(spec, &block)?;
     check_ommers(spec, &block, ancestry, options)?;
-    if options.seal && !spec.is_proof_of_stake(header) {
-        crate::verify_seal(header)?;
-    }
+    check_seal(spec, header, ancestry.clique.as_deref(), options)?;
     Ok(CheckedBlock { prepared: block })
 }
 
@@ -67,15 +70,29 @@ pub fn check_header_on(
     header: &Header,
     parent: (B256, &Header),
     parent_total_difficulty: Option<U256>,
+    clique: Option<&CliqueSnapshot>,
     options: CheckOptions,
 ) -> Result<(), HeaderError> {
     check_parent(header, parent.0)?;
     check_merge(spec, header, parent_total_difficulty)?;
     check_header(spec, header, parent.1)?;
-    if options.seal && !spec.is_proof_of_stake(header) {
-        crate::verify_seal(header)?;
+    check_seal(spec, header, clique, options)
+}
+
+/// Who made the block may: by its signature, which is always looked at, or by its work, where that is asked for.
+fn check_seal(
+    spec: &ChainSpec,
+    header: &Header,
+    clique: Option<&CliqueSnapshot>,
+    options: CheckOptions,
+) -> Result<(), HeaderError> {
+    if spec.is_proof_of_stake(header) {
+        return Ok(());
     }
-    Ok(())
+    if matches!(spec.consensus, Consensus::Clique { .. }) {
+        return clique.ok_or(CliqueRule::NoSnapshot)?.check(spec, header).map(drop);
+    }
+    if options.seal { Ok(crate::verify_seal(header)?) } else { Ok(()) }
 }
 
 fn check_parent(header: &Header, expected: B256) -> Result<(), HeaderError> {
@@ -86,9 +103,6 @@ fn check_parent(header: &Header, expected: B256) -> Result<(), HeaderError> {
 /// Whether the block is on the right side of the merge: of proof of stake exactly if the parent has reached
 /// the terminal total difficulty (EIP-3675). Which fork's rules hold depends on it, so it comes early.
 fn check_merge(spec: &ChainSpec, header: &Header, parent_total: Option<U256>) -> Result<(), HeaderError> {
-    if matches!(spec.consensus, Consensus::Clique { .. }) {
-        return Err(HeaderError::CliqueUnsupported);
-    }
     let Some(terminal) = spec.consensus.terminal_total_difficulty() else { return Ok(()) };
     let got = header.difficulty;
     match parent_total {

@@ -1,4 +1,4 @@
-use crate::SealError;
+use crate::{CliqueRule, SealError};
 use alloy_primitives::{B256, Bytes, U256};
 use starling_chainspec::Fork;
 
@@ -227,9 +227,9 @@ pub enum HeaderError {
     /// The Ethash seal does not hold.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The chain is one of Clique, whose seals and votes this version does not check.
-    #[error("blocks of a Clique chain cannot be checked by this version")]
-    CliqueUnsupported,
+    /// A rule of proof of authority.
+    #[error(transparent)]
+    Clique(#[from] CliqueRule),
 }
 
 /// Rules of a transaction that need neither the state nor the gas spent before it.

@@ -2,7 +2,7 @@
 
 use crate::{HeaderError, blobs, difficulty::DifficultyInput};
 use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
-use starling_chainspec::{Activation, ChainSpec, Fork};
+use starling_chainspec::{Activation, ChainSpec, Consensus, Fork};
 use starling_primitives::Header;
 
 /// Least gas limit of a block.
@@ -32,11 +32,16 @@ pub(crate) fn check_header(spec: &ChainSpec, header: &Header, parent: &Header) -
     check_gas(header, parent)?;
     check_base_fee(header, parent)?;
     check_timestamp(header, parent)?;
-    check_extra_data(spec, header)?;
-    if spec.is_proof_of_stake(header) {
-        check_proof_of_stake(header)?;
-    } else {
-        check_difficulty(fork, header, parent)?;
+    match spec.consensus {
+        _ if spec.is_proof_of_stake(header) => {
+            check_extra_data(spec, header)?;
+            check_proof_of_stake(header)?;
+        }
+        Consensus::Clique { .. } => crate::clique::check_fields(spec, header, parent)?,
+        _ => {
+            check_extra_data(spec, header)?;
+            check_difficulty(fork, header, parent)?;
+        }
     }
     blobs::check_excess(spec, fork, header, parent)
 }

@@ -15,6 +15,7 @@
 mod blobs;
 mod body;
 mod check;
+pub mod clique;
 mod difficulty;
 mod error;
 mod ethash;
@@ -25,6 +26,7 @@ mod prepare;
 pub use blobs::next_excess_blob_gas;
 pub use body::check_transaction;
 pub use check::{Ancestry, BLOCK_BYTES_MAX, CheckOptions, CheckedBlock, check, check_header_on};
+pub use clique::{CliqueRule, CliqueSnapshot, CliqueVote};
 pub use difficulty::{DifficultyInput, difficulty};
 pub use error::{HeaderError, OmmerRule, TransactionRule};
 pub use ethash::{SealError, verify_seal};

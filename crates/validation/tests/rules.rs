@@ -11,7 +11,7 @@ use common::{
 use starling_chainspec::{Activation, Consensus, Fork};
 use starling_primitives::{B256, Block, EMPTY_OMMER_ROOT_HASH, Header, Transaction, keccak256};
 use starling_validation::{
-    Ancestry, BLOCK_BYTES_MAX, CheckOptions, HeaderError, OmmerRule, PreparedBlock, TransactionRule, check,
+    Ancestry, BLOCK_BYTES_MAX, CheckOptions, CliqueRule, HeaderError, OmmerRule, PreparedBlock, TransactionRule, check,
 };
 use std::sync::Arc;
 
@@ -462,8 +462,8 @@ fn ommers_too_old() {
 }
 
 #[test]
-fn clique_is_not_checked_yet() {
+fn clique_needs_its_extra_data() {
     let mut case = Case::new(Fork::London);
     case.chain.spec.consensus = Consensus::Clique { period: 5, epoch: 30_000, terminal_total_difficulty: None };
-    assert_eq!(case.check(), Err(HeaderError::CliqueUnsupported));
+    assert!(matches!(case.check(), Err(HeaderError::Clique(CliqueRule::ExtraDataShort { .. }))));
 }

@@ -211,8 +211,7 @@ impl Syncer {
 
     /// Our total difficulty, where it is what decides.
     fn our_difficulty(&self, view: &ChainView) -> Option<U256> {
-        if !matches!(self.spec.consensus, Consensus::Ethereum { .. }) {
-            // Clique blocks cannot be checked by this version, so nobody's chain of them is followed.
+        if self.spec.consensus == Consensus::Dev {
             return None;
         }
         let total = view.total_difficulty(view.head()).ok().flatten()?;

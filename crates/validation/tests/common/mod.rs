@@ -37,6 +37,7 @@ impl Chain {
             parent: (*hash, header.clone()),
             parent_total_difficulty: Some(self.total_difficulty),
             generations: self.generations.iter().cloned().collect(),
+            clique: None,
         }
     }
 

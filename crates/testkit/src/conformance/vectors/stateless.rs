@@ -142,6 +142,7 @@ fn stateless(spec: &ChainSpec, rlp: Bytes, witness: Witness, unknown: Unknown) -
         parent_total_difficulty: (!spec.is_proof_of_stake(&block.block.header)).then_some(U256::ZERO),
         parent: state.parent.clone(),
         generations: Vec::new(),
+        clique: None,
     };
     let checked = check(spec, block, &ancestry, CheckOptions::default()).map_err(|error| invalid(&error))?;
     let lenient = Lenient(&state);
