@@ -74,10 +74,15 @@ impl Client {
 
     /// A request as it is; the answer as it is.
     pub fn send(&self, request: &Value) -> Outcome<Value> {
-        let (status, body) = self.post(request.to_string().as_bytes()).map_err(|error| {
+        self.send_text(&request.to_string()).map_err(|error| {
             let method = request["method"].as_str().unwrap_or("a request");
-            format!("{method} to {}: {error}", self.address)
-        })?;
+            format!("{method}: {error}")
+        })
+    }
+
+    /// A request that is JSON already.
+    pub fn send_text(&self, request: &str) -> Outcome<Value> {
+        let (status, body) = self.post(request.as_bytes()).map_err(|error| format!("{}: {error}", self.address))?;
         serde_json::from_slice(&body)
             .map_err(|error| format!("HTTP {status}, not JSON ({error}): {}", String::from_utf8_lossy(&body)))
     }

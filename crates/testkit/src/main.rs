@@ -18,7 +18,12 @@ usage: testkit COMMAND
   interop suites|sync|others|flock|hostile
                                  geth's wire suites, chains to and from geth, four nodes by one bootnode;
                                  the peers are built by testnet/interop/install
+  simulate [SCENARIO] [--small] [--seed S]
+                                 a network in virtual time: discovery, discv5 (real nodes), spread, partition, hostile,
+                                 outbound; without a name, all
   bench-import [FLAGS]           import speed beside geth; flags go to chainforge's bench-import.py
+  bench-engine [FLAGS]           newPayload by chain beside geth, interleaved: --chains, --blocks, --gas, --accounts
+  bench-build                    a block of 60 million gas out of 10,000 pending transactions, beside geth
   bench-p2p                      what is served a CPU-second, and a sync, beside geth
   bench-restart                  time to the first answer after SIGKILL, and memory
 
@@ -74,7 +79,12 @@ fn run(arguments: &[String]) -> Option<Outcome> {
             [which] if which == "flock" => Some(interop::flock::run()),
             _ => None,
         },
+        #[cfg(feature = "conformance")]
+        "simulate" => simulate_flags(flags),
         "bench-import" => Some(bench::import(flags)),
+        "bench-engine" => Some(bench::engine(flags)),
+        #[cfg(feature = "conformance")]
+        "bench-build" => flags.is_empty().then(bench::build),
         #[cfg(feature = "conformance")]
         "bench-p2p" => flags.is_empty().then(bench::p2p),
         "bench-restart" => flags.is_empty().then(bench::restart),
@@ -92,6 +102,22 @@ fn crash_flags(flags: &[String]) -> Option<(usize, u64)> {
         }
     }
     Some((kills, seed))
+}
+
+#[cfg(feature = "conformance")]
+fn simulate_flags(flags: &[String]) -> Option<Outcome> {
+    use starling_testkit::simulate::{Size, run};
+    let (mut name, mut size, mut seed) = (None, Size::Full, rand::random());
+    let mut flags = flags.iter();
+    while let Some(flag) = flags.next() {
+        match flag.as_str() {
+            "--small" => size = Size::Small,
+            "--seed" => seed = flags.next()?.parse().ok()?,
+            flag if !flag.starts_with('-') && name.is_none() => name = Some(flag),
+            _ => return None,
+        }
+    }
+    Some(run(name, size, seed))
 }
 
 /// Numbers of flags, each with what it is without its flag: none is drawn.

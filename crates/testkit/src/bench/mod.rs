@@ -4,6 +4,9 @@
 //! repository. It needs Go, Python 3.11 and, to compare, geth; what is missing is named with the way to get it.
 
 #[cfg(feature = "conformance")]
+mod build;
+mod engine;
+#[cfg(feature = "conformance")]
 mod p2p;
 mod restart;
 
@@ -11,6 +14,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
+#[cfg(feature = "conformance")]
+pub use build::build;
+pub use engine::engine;
 #[cfg(feature = "conformance")]
 pub use p2p::p2p;
 pub use restart::restart;
@@ -68,4 +74,12 @@ fn find_program(name: &str) -> Option<PathBuf> {
 fn succeed(command: &mut Command) -> Outcome {
     let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}")) }
+}
+
+/// A part of the way through sorted figures: 0.5 is the median.
+fn quantile(figures: &[f64], part: f64) -> f64 {
+    let mut figures = figures.to_vec();
+    figures.sort_by(f64::total_cmp);
+    let last = figures.len().saturating_sub(1);
+    figures.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
 }

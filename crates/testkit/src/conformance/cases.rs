@@ -86,6 +86,11 @@ impl<'a> Cases<'a> {
         self.selection.wants(&self.prefix, name)
     }
 
+    /// Whether engine cases go through HTTP.
+    pub fn over_http(&self) -> bool {
+        self.selection.over_http
+    }
+
     /// Runs a case, unless the selection leaves it out. A panic is a failure.
     pub fn case<V: Into<Verdict>>(&mut self, name: &str, fork: &str, run: impl FnOnce() -> V) {
         if !self.wants(name) {

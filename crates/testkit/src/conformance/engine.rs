@@ -4,8 +4,9 @@
 use super::{
     archive::Member,
     blocks::{After, at, check_after, check_genesis, genesis, network_of, unreadable},
+    caller::Caller,
     cases::{Cases, Failure, Verdict},
-    door::{self, Door, Place, block_on},
+    door::{self, Door, Place},
     json::{Accounts, HeaderJson, Number, Word},
     network::{Config, spec_of},
     reasons::Refusal,
@@ -16,7 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 use starling_builder::{BuildOptions, JobSource, PayloadJobs};
 use starling_chainspec::{ChainSpec, Fork};
 use starling_primitives::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
-use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, RpcModule, engine_module};
+use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits};
 use starling_txpool::{PoolConfig, PoolHandle};
 use std::{
     collections::BTreeMap,
@@ -85,10 +86,11 @@ pub(super) fn run(name: &str, text: &RawValue, shared: &BTreeMap<String, Shared>
         return;
     }
     let network = network_of(text);
-    cases.case_on(name, &network, |on_disk| -> Verdict { run_case(text, shared, on_disk).into() });
+    let over_http = cases.over_http();
+    cases.case_on(name, &network, |on_disk| -> Verdict { run_case(text, shared, on_disk, over_http).into() });
 }
 
-fn run_case(text: &RawValue, shared: &BTreeMap<String, Shared>, on_disk: bool) -> Result<(), Failure> {
+fn run_case(text: &RawValue, shared: &BTreeMap<String, Shared>, on_disk: bool, over_http: bool) -> Result<(), Failure> {
     let case: Case<'_> = serde_json::from_str(text.get()).map_err(|error| unreadable(&error))?;
     let (spec, genesis_hash) = match (case.pre, &case.genesis_block_header, &case.pre_hash) {
         (Some(pre), Some(header), _) => (genesis(&case.network, &case.config, header, pre)?, header.hash),
@@ -103,7 +105,7 @@ fn run_case(text: &RawValue, shared: &BTreeMap<String, Shared>, on_disk: bool) -
     let place = if on_disk { Place::Disk } else { Place::MemoryMailbox };
     let door = door::open(spec.clone(), false, place).map_err(|why| at("genesis", "a chain", why))?;
     check_genesis(&door, &spec, genesis_hash, None)?;
-    let client = Client::new(&door)?;
+    let client = Client::new(&door, over_http)?;
     if let Some(first) = case.engine_new_payloads.first() {
         client.update(first.forkchoice_updated_version, genesis_hash).map_err(|why| at("genesis", "VALID", why))?;
     }
@@ -117,7 +119,7 @@ fn run_case(text: &RawValue, shared: &BTreeMap<String, Shared>, on_disk: bool) -
 /// The Engine API over a chain.
 struct Client<'a> {
     door: &'a Door,
-    methods: RpcModule<RpcContext>,
+    caller: Caller,
 }
 
 /// What a method answered.
@@ -134,7 +136,7 @@ struct ErrorJson {
 }
 
 impl<'a> Client<'a> {
-    fn new(door: &'a Door) -> Result<Self, Failure> {
+    fn new(door: &'a Door, over_http: bool) -> Result<Self, Failure> {
         let chain = door.handle().ok_or_else(|| at("genesis", "a chain behind its mailbox", "one that is not"))?;
         let source = {
             let chain = chain.clone();
@@ -156,7 +158,7 @@ impl<'a> Client<'a> {
             status: Arc::new(NodeStatus::default),
             database_stats: Arc::new(|| Ok(Value::Null)),
         };
-        Ok(Self { door, methods: engine_module(context) })
+        Ok(Self { door, caller: Caller::new(context, over_http)? })
     }
 
     /// newPayload, which must answer as the case says; a payload that is valid becomes the head.
@@ -217,11 +219,9 @@ impl<'a> Client<'a> {
     }
 
     fn ask(&self, method: &str, params: &str) -> Result<Answer, Failure> {
-        let request = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
         let failed = |why: String| at("", format!("an answer of {method}"), why);
-        let (answer, _) =
-            block_on(self.methods.raw_json_request(&request, 1)).map_err(|error| failed(error.to_string()))?;
-        serde_json::from_str(answer.get()).map_err(|error| failed(error.to_string()))
+        let answer = self.caller.ask(method, params).map_err(failed)?;
+        serde_json::from_value(answer).map_err(|error| failed(error.to_string()))
     }
 }
 
@@ -296,7 +296,7 @@ pub(super) fn shared_states(members: &[&Member]) -> BTreeMap<String, Shared> {
 /// In words, if it answers with an error, or not at all.
 pub(super) fn new_payload(spec: ChainSpec, version: u64, params: &[Value]) -> Result<Value, String> {
     let door = door::open(Arc::new(spec), false, Place::MemoryMailbox)?;
-    let client = Client::new(&door).map_err(|failure| failure.got)?;
+    let client = Client::new(&door, false).map_err(|failure| failure.got)?;
     let params = Value::from(params).to_string();
     let answer = client.ask(&format!("engine_newPayloadV{version}"), &params).map_err(|failure| failure.got)?;
     answer.result.ok_or_else(|| format!("{:?}", answer.error))

@@ -13,6 +13,7 @@
 mod amsterdam;
 pub mod archive;
 mod blocks;
+mod caller;
 pub mod cases;
 mod door;
 mod engine;

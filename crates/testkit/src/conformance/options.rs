@@ -10,13 +10,14 @@ const SAMPLE_PARTS: u64 = 1_000_000;
 
 /// How the runner is called.
 pub const USAGE: &str = "\
-usage: conformance [ARCHIVE…] [--only CASE] [--sample N%] [--threads N] [--failures N] [--pack DIR]
+usage: conformance [ARCHIVE…] [--only CASE] [--sample N%] [--threads N] [--failures N] [--http] [--pack DIR]
 
   ARCHIVE       names without `.tar.zst`, or `vectors`; else all of the folder
   --only CASE   one case by its name as a failure prints it, or all whose name begins so
   --sample N%   a part of the cases, always the same: chosen by a hash of their names
   --threads N   workers (the machine's cores)
   --failures N  how many failures are printed in full (20)
+  --http        engine cases through the authenticated HTTP port, not by calling its methods
 
   --pack DIR    run nothing: write the archives again into DIR with that part of their files (small ones only)
 
@@ -56,12 +57,14 @@ pub struct Selection {
     pub only: Option<String>,
     /// Which part of the cases, in millionths; none: all.
     pub sample_ppm: Option<u64>,
+    /// Engine cases go through the authenticated HTTP port.
+    pub over_http: bool,
 }
 
 impl Selection {
     /// A part of the cases, in percent.
     pub fn sample(percent: f64) -> Self {
-        Self { only: None, sample_ppm: Some((percent * SAMPLE_PARTS as f64 / 100.0) as u64) }
+        Self { sample_ppm: Some((percent * SAMPLE_PARTS as f64 / 100.0) as u64), ..Self::default() }
     }
 
     /// Whether a case is among them; its id is `prefix` and `name`.
@@ -116,6 +119,7 @@ impl Options {
                 }
                 "--threads" => options.threads = rest.next()?.parse().ok().filter(|threads| *threads > 0)?,
                 "--failures" => options.failures_max = rest.next()?.parse().ok()?,
+                "--http" => options.selection.over_http = true,
                 "--pack" => options.pack = Some(rest.next()?.into()),
                 flag if flag.starts_with('-') => return None,
                 archive => options.archives.push(archive.trim_end_matches(".tar.zst").into()),

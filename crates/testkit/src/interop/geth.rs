@@ -49,6 +49,11 @@ pub struct Geth {
 impl Geth {
     /// Writes the genesis, imports the chain, starts and waits until it answers.
     pub fn start(setup: &Setup) -> Outcome<Self> {
+        Self::start_with(setup, &[])
+    }
+
+    /// As [`Self::start`], with further flags.
+    pub fn start_with(setup: &Setup, flags: &[&str]) -> Outcome<Self> {
         let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
         let at = |name: &str| folder.path().join(name);
         let write = |name: &str, text: &str| std::fs::write(at(name), text).map_err(|error| format!("{name}: {error}"));
@@ -75,8 +80,9 @@ impl Geth {
         command.args(["--networkid", &chain_id(&setup.genesis)?.to_string(), "--syncmode", "full", "--ipcdisable"]);
         command.args(["--nodiscover", "--nat", "extip:127.0.0.1", "--netrestrict", "127.0.0.0/8", "--cache", "128"]);
         command.args(["--http", "--http.addr", "127.0.0.1", "--http.port", &http_port.to_string()]);
-        command.args(["--http.api", "eth,net,web3,admin", "--authrpc.addr", "127.0.0.1"]);
+        command.args(["--http.api", "eth,net,web3,admin,testing", "--authrpc.addr", "127.0.0.1"]);
         command.args(["--authrpc.port", &engine_port.to_string(), "--authrpc.jwtsecret"]).arg(at("jwt"));
+        command.args(flags);
         let child = spawn(&mut command, &log)?;
         let http = Client::new(&format!("http://127.0.0.1:{http_port}"));
         let engine = Client::with_secret(&format!("http://127.0.0.1:{engine_port}"), SECRET)?;
