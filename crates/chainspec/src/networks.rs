@@ -5,7 +5,7 @@ use alloy_primitives::{B256, U256, b256};
 use starling_primitives::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header, MemoryState};
 
 /// Names that [`ChainSpec::named`] knows.
-pub const NETWORKS: [&str; 4] = ["mainnet", "sepolia", "hoodi", "dev"];
+pub const NETWORKS: [&str; 6] = ["mainnet", "sepolia", "hoodi", "dev", "testnet", "testnet-geth"];
 
 struct Network {
     genesis: &'static str,
@@ -29,6 +29,14 @@ const DEV: Network = Network {
     genesis: include_str!("../../../genesis/dev.json"),
     state_root: b256!("6f6ad738afd9972aa66297bd6f9dce0e7ee23b20ac09cb60765aedfbcca25309"),
 };
+const TESTNET: Network = Network {
+    genesis: include_str!("../../../genesis/testnet.json"),
+    state_root: b256!("4dfc76827fd5792a2ab4a6c106c3dc58d68b38a5bc66e6213577c559aaf6a679"),
+};
+const TESTNET_GETH: Network = Network {
+    genesis: include_str!("../../../genesis/testnet-geth.json"),
+    state_root: b256!("e914d7e6a70676d0aecddd6b3e1110d78639f4e45a167334b8ba589316f48632"),
+};
 
 impl ChainSpec {
     /// A built-in network, none if no network has that name. Takes a few milliseconds: its accounts are
@@ -39,6 +47,8 @@ impl ChainSpec {
             "sepolia" => SEPOLIA,
             "hoodi" => HOODI,
             "dev" => DEV,
+            "testnet" => TESTNET,
+            "testnet-geth" => TESTNET_GETH,
             _ => return None,
         };
         let spec = Self::built_in(name, network.genesis, network.state_root);

@@ -19,6 +19,8 @@ fn built_in_networks_have_their_hashes() {
     check_built_in("sepolia", b256!("25a5cc106eea7138acab33231d7160d69cb777ee0c2c553fcddf5138993e6dd9"));
     check_built_in("hoodi", b256!("bbe312868b376a3001692a646dd2d7d1e4406380dfd86b98aa8a34d1557c971b"));
     check_built_in("dev", b256!("b6faa553be9bea6f7aa3ba83bd5265d0e44029575984736ee7eb535e5c7aab16"));
+    check_built_in("testnet", b256!("fc1509e6470bbb0b8c8457b01ff75e308e03269bb347a3c33f1c0665dd0b905c"));
+    check_built_in("testnet-geth", b256!("6cb6547101ef81f637caff3f3c92e6e9ce496de5cf320dec510efb98b7e0c95a"));
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn amsterdam_at_genesis_has_geths_hash() {
 
 #[test]
 fn what_is_dumped_reads_back() {
-    for name in ["sepolia", "hoodi", "dev"] {
+    for name in ["sepolia", "hoodi", "dev", "testnet", "testnet-geth"] {
         let spec = ChainSpec::named(name).unwrap();
         let read = ChainSpec::from_genesis_json(name, &spec.genesis_json()).unwrap();
         assert_eq!(read.genesis_hash(), spec.genesis_hash(), "{name}");
