@@ -14,6 +14,7 @@
 //! | [`crash`] | a process killed at any moment loses nothing and starts again |
 //! | `differential` | random chains give the same on layers, on plain maps and in geth |
 //! | [`mutate`] | the conformance runner notices when one rule of the protocol is changed |
+//! | `simulate` | hundreds of nodes in virtual time find each other, spread news, outlive cuts and hostile peers |
 //! | [`interop`] | real peers find, serve and follow it, and it them |
 //! | [`fuzz`] | parsers hold against what strangers send |
 //! | [`bench`] | how fast it is, beside geth |
@@ -34,6 +35,8 @@ pub mod memory;
 pub mod mutate;
 pub mod node;
 pub mod rpc;
+#[cfg(feature = "conformance")]
+pub mod simulate;
 
 /// What a runner answers: nothing, or everything that failed, as text for people.
 pub type Outcome<T = ()> = Result<T, String>;
