@@ -23,7 +23,7 @@ pub fn best_for(pool: &PoolHandle, spec: &ChainSpec, header: &Header, options: &
 impl Candidates for Best {
     fn next(&mut self) -> Option<Candidate> {
         let pooled = Iterator::next(self)?;
-        Some(Candidate { tx: pooled.tx.clone(), sender: pooled.sender, sidecar: pooled.sidecar.clone() })
+        Some(Candidate { tx: pooled.tx.clone(), sender: pooled.sender, sidecar: pooled.sidecar() })
     }
 
     fn refused(&mut self, why: Unfit) -> Result<(), Unfit> {
