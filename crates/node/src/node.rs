@@ -19,8 +19,8 @@ use starling_builder::{BuildOptions, JobSource, PayloadJobs};
 use starling_chain::{Chain, ChainConfig, ChainHandle};
 use starling_network::NetworkHandle;
 use starling_rpc::{
-    EngineConfig, HttpConfig, JwtSecret, NodeStatus, QueryPool, RpcContext, RpcLimits, ServerHandle, SyncProgress,
-    serve_engine, serve_http, serve_ipc,
+    EngineConfig, HttpConfig, JwtSecret, NodeStatus, QueryPool, RpcContext, RpcLimits, ServerHandle, Signers,
+    SyncProgress, serve_engine, serve_http, serve_ipc,
 };
 use starling_sync::SyncConfig;
 use starling_txpool::PoolHandle;
@@ -366,6 +366,7 @@ fn rpc_context(
         commit: version::commit_bytes(),
         limits: RpcLimits {
             gas_cap: args.rpc.gas_cap,
+            tx_fee_cap: args.rpc.tx_fee_cap.0,
             evm_timeout: args.rpc.evm_timeout,
             log_range_blocks: args.rpc.log_range,
             batch_calls_max: args.rpc.batch_limit,
@@ -380,6 +381,7 @@ fn rpc_context(
         payloads: payload_jobs(chain, &pool, &building),
         building,
         pool,
+        signers: Signers::default(),
         network: Some(network),
         wanted: Arc::new(move |wanted| {
             if let Some(sync) = &sync {

@@ -1,6 +1,6 @@
 //! From a table of functions to JSON-RPC methods: arguments, threads, panics, metrics.
 
-use crate::{ApiError, RpcContext, admin, args::Args, debug, engine, eth, net, testing, web3};
+use crate::{ApiError, RpcContext, admin, args::Args, debug, engine, eth, net, testing, txpool, web3};
 use jsonrpsee::{Methods, RpcModule, types::Params};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -28,13 +28,16 @@ pub enum Namespace {
     Net,
     /// Blocks built on request, for tests; never on by default.
     Testing,
+    /// Transactions that wait for a block; not on by default.
+    Txpool,
     /// The client.
     Web3,
 }
 
 impl Namespace {
     /// All that are served.
-    pub const ALL: [Self; 6] = [Self::Admin, Self::Debug, Self::Eth, Self::Net, Self::Testing, Self::Web3];
+    pub const ALL: [Self; 7] =
+        [Self::Admin, Self::Debug, Self::Eth, Self::Net, Self::Testing, Self::Txpool, Self::Web3];
     /// What HTTP serves unless told otherwise.
     pub const DEFAULT: [Self; 3] = [Self::Eth, Self::Net, Self::Web3];
 
@@ -46,6 +49,7 @@ impl Namespace {
             Self::Eth => "eth",
             Self::Net => "net",
             Self::Testing => "testing",
+            Self::Txpool => "txpool",
             Self::Web3 => "web3",
         }
     }
@@ -76,6 +80,7 @@ pub fn module(context: RpcContext, namespaces: &[Namespace]) -> RpcModule<RpcCon
             Namespace::Eth => eth::register(&mut api),
             Namespace::Net => net::register(&mut api),
             Namespace::Testing => testing::register(&mut api),
+            Namespace::Txpool => txpool::register(&mut api),
             Namespace::Web3 => web3::register(&mut api),
         }
     }

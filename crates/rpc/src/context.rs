@@ -1,8 +1,8 @@
-use crate::QueryPool;
+use crate::{QueryPool, Signers};
 use starling_builder::{BuildOptions, PayloadJobs};
 use starling_chain::ChainHandle;
 use starling_network::NetworkHandle;
-use starling_primitives::B256;
+use starling_primitives::{B256, U256};
 use starling_txpool::PoolHandle;
 use starling_validation::PreparedBlock;
 use std::{sync::Arc, time::Duration};
@@ -30,6 +30,8 @@ pub struct RpcContext {
     pub building: BuildOptions,
     /// Transactions that wait for a block.
     pub pool: PoolHandle,
+    /// Accounts that this node signs for.
+    pub signers: Signers,
     /// The peers; none without a network, and then there is no `admin` to speak of.
     pub network: Option<NetworkHandle>,
     /// Hears what the consensus client named that is not kept here, so that it is fetched; must not block.
@@ -93,6 +95,8 @@ pub struct SyncProgress {
 pub struct RpcLimits {
     /// Most gas a call may use (`--rpc.gascap`).
     pub gas_cap: u64,
+    /// Most wei that the fee of a transaction sent through here may be; none: no cap (`--rpc.txfeecap`).
+    pub tx_fee_cap: Option<U256>,
     /// How long a call may run (`--rpc.evmtimeout`).
     pub evm_timeout: Duration,
     /// How long a search through many blocks may run.
@@ -125,6 +129,7 @@ impl Default for RpcLimits {
     fn default() -> Self {
         Self {
             gas_cap: 50_000_000,
+            tx_fee_cap: Some(U256::from(1_000_000_000_000_000_000u64)),
             evm_timeout: Duration::from_secs(5),
             search_timeout: Duration::from_secs(30),
             log_range_blocks: 10_000,

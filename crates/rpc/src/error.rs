@@ -1,10 +1,11 @@
 use crate::PoolError;
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::{ErrorObjectOwned, error::INTERNAL_ERROR_CODE};
 use serde_json::json;
 use starling_chain::ChainError;
 use starling_execution::CallError;
 use starling_primitives::ReadError;
+use std::time::Duration;
 
 /// Why a method has no answer. The number in brackets is the code it is sent with.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -27,6 +28,14 @@ pub enum ApiError {
     /// The node has more to do than it takes on (-32005).
     #[error("{0}")]
     TooManyRequests(String),
+    /// The transaction waits, and is in no block yet (4, as EIP-7966 has it; the hash is the error's data).
+    #[error("the transaction {hash} was taken, but is in no block after {} s", waited.as_secs())]
+    NotMined {
+        /// Which.
+        hash: B256,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// Our own fault: a damaged database, a panic (-32603).
     #[error("{0}")]
     Internal(String),
@@ -104,6 +113,7 @@ impl ApiError {
             Self::Pruned => 4444,
             Self::TooLarge(_) => -38026,
             Self::TooManyRequests(_) => -32005,
+            Self::NotMined { .. } => 4,
             Self::Internal(_) => INTERNAL_ERROR_CODE,
             Self::Engine { kind, .. } => kind.code(),
         }
@@ -115,6 +125,7 @@ impl From<ApiError> for ErrorObjectOwned {
         let message = error.to_string();
         let data = match &error {
             ApiError::Reverted(output) => Some(json!(output)),
+            ApiError::NotMined { hash, .. } => Some(json!(hash)),
             ApiError::Engine { detail, .. } => Some(json!({ "err": detail })),
             _ => None,
         };

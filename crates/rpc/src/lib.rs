@@ -28,8 +28,10 @@ mod hex;
 mod net;
 mod pool;
 mod server;
+mod signers;
 mod tags;
 mod testing;
+mod txpool;
 mod web3;
 
 pub use api::{Namespace, UnknownNamespace, engine_module, module};
@@ -42,3 +44,4 @@ pub use server::{
     EngineConfig, HttpConfig, JwtError, JwtSecret, RpcError, ServerHandle, TokenError, serve_engine, serve_http,
     serve_ipc,
 };
+pub use signers::Signers;

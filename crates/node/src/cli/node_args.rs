@@ -1,6 +1,7 @@
 use super::{DatadirArgs, LogArgs, NetworkArgs, Overrides, PoolArgs, StorageArgs, SyncArgs};
 use crate::size::Size;
 use clap::Args;
+use starling_primitives::U256;
 use starling_rpc::Namespace;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -133,7 +134,7 @@ pub(crate) struct RpcLimitArgs {
     pub gas_cap: u64,
     /// Most ether that the fee of a transaction sent through here may be; 0 is no cap
     #[arg(id = "rpc.txfeecap", long = "rpc.txfeecap", value_name = "ETHER", default_value = "1", value_parser = parse_ether)]
-    pub tx_fee_cap: f64,
+    pub tx_fee_cap: FeeCap,
     /// Longest time a call runs
     #[arg(id = "rpc.evmtimeout", long = "rpc.evmtimeout", value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub evm_timeout: Duration,
@@ -170,11 +171,20 @@ fn parse_identity(text: &str) -> Result<String, String> {
     plain.then(|| text.into()).ok_or_else(|| format!("write 1 to {LENGTH_MAX} visible ASCII characters without '/'"))
 }
 
-fn parse_ether(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|ether: &f64| ether.is_finite() && *ether >= 0.0)
-        .ok_or_else(|| "write ether like 0.5".into())
+/// Most wei of a fee; none: no cap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FeeCap(pub(crate) Option<U256>);
+
+fn parse_ether(text: &str) -> Result<FeeCap, String> {
+    /// Digits after the point: wei.
+    const DIGITS: usize = 18;
+    let wrong = || "write ether like 0.5".to_owned();
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    if part.len() > DIGITS || !part.bytes().chain(whole.bytes()).all(|byte| byte.is_ascii_digit()) || whole.is_empty() {
+        return Err(wrong());
+    }
+    let wei = format!("{whole}{part:0<DIGITS$}").parse::<U256>().map_err(|_| wrong())?;
+    Ok(FeeCap((!wei.is_zero()).then_some(wei)))
 }
 
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -6,19 +6,19 @@ use serde::Serialize;
 use starling_primitives::{Header, Transaction};
 use starling_state::KeptBlock;
 
-/// A transaction and its place in a block. Members that its type does not have are absent.
+/// A transaction and its place in a block, null while it waits for one. Members that its type does not have are absent.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TransactionJson {
-    block_hash: B256,
-    #[serde(with = "alloy_serde::quantity")]
-    block_number: u64,
-    #[serde(with = "alloy_serde::quantity")]
-    block_timestamp: u64,
+    block_hash: Option<B256>,
+    #[serde(with = "alloy_serde::quantity::opt")]
+    block_number: Option<u64>,
+    #[serde(with = "alloy_serde::quantity::opt")]
+    block_timestamp: Option<u64>,
     from: Address,
     #[serde(with = "alloy_serde::quantity")]
     gas: u64,
-    /// What was paid for a unit of gas, base fee included.
+    /// What was paid for a unit of gas, base fee included; at most, while it waits.
     #[serde(with = "alloy_serde::quantity")]
     gas_price: u128,
     #[serde(with = "alloy_serde::quantity::opt", skip_serializing_if = "Option::is_none")]
@@ -32,8 +32,8 @@ pub(crate) struct TransactionJson {
     #[serde(with = "alloy_serde::quantity")]
     nonce: u64,
     to: Option<Address>,
-    #[serde(with = "alloy_serde::quantity")]
-    transaction_index: u64,
+    #[serde(with = "alloy_serde::quantity::opt")]
+    transaction_index: Option<u64>,
     value: U256,
     #[serde(rename = "type", with = "alloy_serde::quantity")]
     tx_type: u8,
@@ -83,15 +83,27 @@ impl From<&SignedAuthorization> for AuthorizationJson {
 impl TransactionJson {
     /// A transaction at an index of a block.
     pub(crate) fn new(tx: &Transaction, from: Address, header: &Header, block_hash: B256, index: usize) -> Self {
+        Self {
+            block_hash: Some(block_hash),
+            block_number: Some(header.number),
+            block_timestamp: Some(header.timestamp),
+            gas_price: tx.effective_gas_price(header.base_fee_per_gas),
+            transaction_index: Some(index as u64),
+            ..Self::waiting(tx, from)
+        }
+    }
+
+    /// A transaction that is in no block yet.
+    pub(crate) fn waiting(tx: &Transaction, from: Address) -> Self {
         let (typed, dynamic) = (!tx.is_legacy(), tx.is_dynamic_fee());
         let signature = tx.signature();
         Self {
-            block_hash,
-            block_number: header.number,
-            block_timestamp: header.timestamp,
+            block_hash: None,
+            block_number: None,
+            block_timestamp: None,
             from,
             gas: tx.gas_limit(),
-            gas_price: tx.effective_gas_price(header.base_fee_per_gas),
+            gas_price: tx.max_fee_per_gas(),
             max_fee_per_gas: dynamic.then(|| tx.max_fee_per_gas()),
             max_priority_fee_per_gas: tx.max_priority_fee_per_gas(),
             max_fee_per_blob_gas: tx.max_fee_per_blob_gas(),
@@ -99,7 +111,7 @@ impl TransactionJson {
             input: tx.input().clone(),
             nonce: tx.nonce(),
             to: tx.to(),
-            transaction_index: index as u64,
+            transaction_index: None,
             value: tx.value(),
             tx_type: tx.ty(),
             access_list: tx.access_list().map(|list| list.0.clone()),

@@ -13,6 +13,7 @@
 //! `attributes.rs` (forkchoiceUpdated), `get_payload.rs`, `blobs.rs`.
 
 mod attributes;
+mod blobs;
 mod bodies;
 mod envelope;
 mod forkchoice;
@@ -28,6 +29,7 @@ use crate::{
     api::{Answer, Api, to_json},
     args::Args,
 };
+use blobs::GetBlobs;
 use get_payload::GetPayload;
 use jsonrpsee::types::Params;
 use payload::Judged;
@@ -66,6 +68,9 @@ pub(crate) fn register(api: &mut Api) {
     }
     for version in GetPayload::ALL {
         api.command(version.method(), move |context, params| get_payload::get_payload(context, params, version));
+    }
+    for version in GetBlobs::ALL {
+        api.command(version.method(), move |context, params| blobs::get_blobs(context, params, version));
     }
     api.query("engine_getPayloadBodiesByHashV1", bodies::by_hash_v1);
     api.query("engine_getPayloadBodiesByHashV2", bodies::by_hash_v2);

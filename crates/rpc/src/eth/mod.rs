@@ -9,6 +9,7 @@ mod filter;
 mod logs;
 mod oracle;
 mod proof;
+mod send;
 mod state;
 mod status;
 mod tx;
@@ -25,6 +26,7 @@ pub(crate) fn register(api: &mut Api) {
     fee::register(api);
     logs::register(api);
     proof::register(api);
+    send::register(api);
     state::register(api);
     status::register(api);
     tx::register(api);

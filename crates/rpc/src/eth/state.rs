@@ -5,6 +5,7 @@ use crate::{
     api::{Answer, Api},
     args::Args,
     hex::{Addr, Hash},
+    tags::{BlockSelector, BlockTag},
 };
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use serde::{Deserialize, Deserializer};
@@ -27,10 +28,15 @@ fn balance(context: &RpcContext, mut args: Args<'_>) -> Answer<U256> {
 }
 
 fn transaction_count(context: &RpcContext, mut args: Args<'_>) -> Answer<U64> {
-    let (Addr(address), block) = (args.required()?, args.optional()?);
+    let (Addr(address), block): (_, Option<BlockSelector>) = (args.required()?, args.optional()?);
     args.end()?;
     let account = context.state(block)?.account(&address)?;
-    Ok(U64::from(account.map(|account| account.nonce).unwrap_or_default()))
+    let nonce = account.map(|account| account.nonce).unwrap_or_default();
+    let waiting = match block {
+        Some(BlockSelector::Tag(BlockTag::Pending)) => context.pool.next_nonce(&address).unwrap_or_default(),
+        _ => 0,
+    };
+    Ok(U64::from(nonce.max(waiting)))
 }
 
 fn code(context: &RpcContext, mut args: Args<'_>) -> Answer<Bytes> {

@@ -44,7 +44,10 @@ fn raw(tx: Option<&Transaction>) -> Bytes {
 fn transaction(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<TransactionJson>> {
     let Hash(hash) = args.required()?;
     args.end()?;
-    Ok(find(context, &hash)?.and_then(|(kept, index)| json_at(&kept, index)))
+    match find(context, &hash)? {
+        Some((kept, index)) => Ok(json_at(&kept, index)),
+        None => Ok(context.pool.get(&hash).map(|tx| TransactionJson::waiting(&tx.tx, tx.sender))),
+    }
 }
 
 fn by_block_hash_and_index(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<TransactionJson>> {
@@ -62,7 +65,10 @@ fn by_block_number_and_index(context: &RpcContext, mut args: Args<'_>) -> Answer
 pub(crate) fn raw_transaction(context: &RpcContext, mut args: Args<'_>) -> Answer<Bytes> {
     let Hash(hash) = args.required()?;
     args.end()?;
-    Ok(find(context, &hash)?.map(|(kept, index)| raw(kept.block.body.transactions.get(index))).unwrap_or_default())
+    match find(context, &hash)? {
+        Some((kept, index)) => Ok(raw(kept.block.body.transactions.get(index))),
+        None => Ok(context.pool.get(&hash).and_then(|tx| tx.network_bytes()).unwrap_or_default()),
+    }
 }
 
 fn raw_by_block_hash_and_index(context: &RpcContext, mut args: Args<'_>) -> Answer<Bytes> {
@@ -85,6 +91,11 @@ fn raw_at(block: Option<KeptBlock>, index: u64) -> Bytes {
 fn receipt(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<ReceiptJson>> {
     let Hash(hash) = args.required()?;
     args.end()?;
-    let Some((kept, index)) = find(context, &hash)? else { return Ok(None) };
+    receipt_of(context, &hash)
+}
+
+/// The receipt of a transaction of the canonical chain.
+pub(super) fn receipt_of(context: &RpcContext, hash: &B256) -> Answer<Option<ReceiptJson>> {
+    let Some((kept, index)) = find(context, hash)? else { return Ok(None) };
     Ok(receipts(context.chain.spec(), &kept)?.into_iter().nth(index))
 }

@@ -6,7 +6,7 @@ use starling_builder::{BuildOptions, JobSource, PayloadJobs};
 use starling_chain::{Chain, ChainConfig, ChainCore, ImportOutcome};
 use starling_chainspec::ChainSpec;
 use starling_primitives::{B256, Bytes};
-use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits};
+use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, Signers};
 use starling_storage::{Database, GenesisRecord, StorageConfig};
 use starling_testkit::fixtures;
 use starling_txpool::{PoolConfig, PoolHandle};
@@ -38,6 +38,7 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
         limits: RpcLimits::default(),
         queries: QueryPool::new("query", 2, 64).expect("threads"),
         imports: QueryPool::new("import", 1, 64).expect("threads"),
+        signers: Signers::default(),
         network: None,
         wanted: Arc::new(|_| {}),
         state_retention_blocks: None,

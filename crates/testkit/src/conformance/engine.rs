@@ -17,7 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 use starling_builder::{BuildOptions, JobSource, PayloadJobs};
 use starling_chainspec::{ChainSpec, Fork};
 use starling_primitives::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
-use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits};
+use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, Signers};
 use starling_txpool::{PoolConfig, PoolHandle};
 use std::{
     collections::BTreeMap,
@@ -152,7 +152,8 @@ impl<'a> Client<'a> {
             payloads: PayloadJobs::new(source),
             building: BuildOptions::default(),
             pool: PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &chain.view(), |_| Ok(())),
-            network: None,
+            signers: Signers::default(),
+        network: None,
             wanted: Arc::new(|_| {}),
             state_retention_blocks: None,
             status: Arc::new(NodeStatus::default),
