@@ -15,8 +15,8 @@ pub(crate) struct AccountRow {
     pending_cost: U256,
     /// When it last came closer to a block: a transaction was added, or its nonce moved.
     pub(crate) progress: Instant,
-    /// Fee caps with how often they occur: an account is worth its cheapest transaction, the others wait behind it.
-    fee_caps: BTreeMap<u128, usize>,
+    /// What its transactions are worth, with how often that occurs: an account is worth its cheapest transaction, the others wait behind it.
+    worths: BTreeMap<u128, usize>,
     /// How many of them came by our own RPC.
     ours: usize,
 }
@@ -29,7 +29,7 @@ impl AccountRow {
             pending: 0,
             pending_cost: U256::ZERO,
             progress: now,
-            fee_caps: BTreeMap::new(),
+            worths: BTreeMap::new(),
             ours: 0,
         }
     }
@@ -38,9 +38,14 @@ impl AccountRow {
         self.txs.len().saturating_sub(self.pending)
     }
 
-    /// The least that one of its transactions pays at most, in wei per gas.
+    /// What its cheapest transaction is worth.
     pub(crate) fn worth(&self) -> u128 {
-        self.fee_caps.keys().next().copied().unwrap_or(u128::MAX)
+        self.worths.keys().next().copied().unwrap_or(u128::MAX)
+    }
+
+    /// Whether these are transactions with blobs: a row has such ones only, or none.
+    pub(crate) fn has_blobs(&self) -> bool {
+        self.txs.values().next().is_some_and(|tx| tx.tx.is_eip4844())
     }
 
     pub(crate) fn has_ours(&self) -> bool {
@@ -66,10 +71,15 @@ impl AccountRow {
         self.facts.nonce.saturating_add(self.pending as u64)
     }
 
+    /// The nonce after all of them.
+    pub(crate) fn nonce_after(&self) -> u64 {
+        self.txs.keys().next_back().map_or(self.facts.nonce, |last| last.saturating_add(1))
+    }
+
     /// Puts one in, in place of another of its nonce.
     pub(crate) fn insert(&mut self, tx: Arc<PooledTx>) {
         let nonce = tx.nonce();
-        *self.fee_caps.entry(tx.fee_cap()).or_default() += 1;
+        *self.worths.entry(tx.worth()).or_default() += 1;
         self.ours += usize::from(tx.origin.is_ours());
         let replaced = self.txs.insert(tx.nonce(), tx);
         if let Some(replaced) = &replaced {
@@ -107,10 +117,10 @@ impl AccountRow {
 
     fn uncount(&mut self, tx: &PooledTx) {
         self.ours -= usize::from(tx.origin.is_ours());
-        if let Some(count) = self.fee_caps.get_mut(&tx.fee_cap()) {
+        if let Some(count) = self.worths.get_mut(&tx.worth()) {
             *count -= 1;
             if *count == 0 {
-                self.fee_caps.remove(&tx.fee_cap());
+                self.worths.remove(&tx.worth());
             }
         }
     }

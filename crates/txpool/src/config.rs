@@ -28,6 +28,18 @@ pub struct PoolConfig {
     pub size_bytes_max: usize,
     /// Bytes of one transaction, without blobs.
     pub tx_bytes_max: usize,
+    /// Whether transactions with blobs are taken: if there is a [`crate::BlobStore`].
+    pub blobs: bool,
+    /// Bytes of all transactions with blobs together, on disk (`blobpool.datacap`).
+    pub blob_bytes_max: usize,
+    /// Bytes of one transaction with its blobs.
+    pub blob_tx_bytes_max: usize,
+    /// Blobs of one transaction.
+    pub tx_blobs_max: usize,
+    /// Transactions with blobs of one account.
+    pub account_blob_txs_max: usize,
+    /// How much more a replacement with blobs must pay, in percent (`blobpool.pricebump`).
+    pub blob_bump_percent: u128,
     /// How long an account's queued transactions wait without any progress (`lifetime`).
     pub lifetime: Duration,
     /// Treat what comes by RPC like anything else (`nolocals`).
@@ -49,6 +61,12 @@ impl Default for PoolConfig {
             queued_max: 1_024,
             size_bytes_max: 128 << 20,
             tx_bytes_max: 128 << 10,
+            blobs: false,
+            blob_bytes_max: 2_500 << 20,
+            blob_tx_bytes_max: 1 << 20,
+            tx_blobs_max: 6,
+            account_blob_txs_max: 16,
+            blob_bump_percent: 100,
             lifetime: Duration::from_secs(3 * 60 * 60),
             no_locals: false,
             locals: Vec::new(),

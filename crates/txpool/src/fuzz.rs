@@ -20,7 +20,7 @@ fn fuzz_transaction() {
         let Ok(sender) = recover_sender(&tx, true) else { return };
         let tx = crate::PooledTx::new(tx, sender, None, Origin::Local, Instant::now());
         assert_eq!(tx.envelope(), envelope);
-        assert_eq!(encode_item(&tx), item);
+        assert_eq!(encode_item(&tx), Some(item));
         assert_eq!(tx.size_bytes, envelope.len());
     });
 }

@@ -1,10 +1,11 @@
 //! The pool between threads: accounts and senders are read before the lock is taken.
 
 use crate::{
-    Best, BestParams, Content, Departure, Explanation, JournalRecord, Origin, Pool, PoolConfig, PoolStatus, PooledTx,
-    Refusal, Row, check,
+    Best, BestParams, BlobStore, Content, Departure, Explanation, JournalRecord, Origin, Pool, PoolConfig, PoolStatus,
+    PooledTx, Refusal, Row, blobs, check,
     pool::{AccountFacts, HeadFacts, PoolEvent},
 };
+use alloy_consensus::Transaction as _;
 use alloy_eips::eip7594::BlobTransactionSidecarVariant;
 use alloy_eips::eip7702::constants::EIP7702_DELEGATION_DESIGNATOR;
 use alloy_primitives::{B256, map::B256Map};
@@ -65,6 +66,7 @@ struct Shared {
     view: Mutex<ChainView>,
     news: broadcast::Sender<PoolNews>,
     keep: Keep,
+    blobs: Option<Arc<BlobStore>>,
 }
 
 impl std::fmt::Debug for PoolHandle {
@@ -74,14 +76,36 @@ impl std::fmt::Debug for PoolHandle {
 }
 
 impl PoolHandle {
-    /// An empty pool over a chain. `keep` writes a record of the journal and returns when the death of the process
-    /// cannot undo it.
+    /// An empty pool over a chain, which takes no transactions with blobs. `keep` writes a record of the journal and
+    /// returns when the death of the process cannot undo it.
     pub fn new(
         config: PoolConfig,
         intrinsic: crate::IntrinsicGasRule,
         view: &ChainView,
         keep: impl Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
+        Self::open(config, intrinsic, view, keep, None)
+    }
+
+    /// The same with a place for blobs. What is in it comes back by [`Self::restore`].
+    pub fn with_blobs(
+        config: PoolConfig,
+        intrinsic: crate::IntrinsicGasRule,
+        view: &ChainView,
+        keep: impl Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync + 'static,
+        blobs: BlobStore,
+    ) -> Self {
+        Self::open(config, intrinsic, view, keep, Some(Arc::new(blobs)))
+    }
+
+    fn open(
+        mut config: PoolConfig,
+        intrinsic: crate::IntrinsicGasRule,
+        view: &ChainView,
+        keep: impl Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync + 'static,
+        blobs: Option<Arc<BlobStore>>,
+    ) -> Self {
+        config.blobs = blobs.is_some();
         let spec = view.spec().clone();
         let pool = Pool::new(spec.chain_id, config, intrinsic, head_facts(&spec, view));
         let shared = Shared {
@@ -89,6 +113,7 @@ impl PoolHandle {
             view: Mutex::new(view.clone()),
             news: broadcast::Sender::new(NEWS_MAX),
             keep: Box::new(keep),
+            blobs,
             spec,
         };
         Self { shared: Arc::new(shared) }
@@ -97,19 +122,68 @@ impl PoolHandle {
     /// Takes in a transaction as it travels. Recovers its sender and reads its account: for threads that may block.
     /// What is ours is in the journal when this returns.
     pub fn submit(&self, bytes: &[u8], origin: Origin, view: &ChainView) -> Result<Submitted, Refusal> {
+        if blobs::is_blob_type(bytes) {
+            return self.submit_with_blobs(bytes, origin, view);
+        }
         let tx = check::decode(bytes, self.shared.pool.lock().config())?;
         self.submit_tx(tx, origin, view)
     }
 
-    /// Takes in a transaction.
+    /// Takes in a transaction without blobs.
     pub fn submit_tx(&self, tx: Transaction, origin: Origin, view: &ChainView) -> Result<Submitted, Refusal> {
+        if tx.is_eip4844() {
+            return Err(Refusal::Sidecar("missing sidecar in blob transaction".to_owned()));
+        }
+        let sender = self.checked_sender(&tx, origin)?;
+        self.insert(PooledTx::new(tx, sender, None, origin, Instant::now()), view)
+    }
+
+    /// Its proofs are checked only if the pool would take it.
+    fn submit_with_blobs(&self, bytes: &[u8], origin: Origin, view: &ChainView) -> Result<Submitted, Refusal> {
+        let store = self.shared.blobs.as_ref().ok_or(Refusal::Blobs)?;
+        let limit = self.shared.pool.lock().config().blob_tx_bytes_max;
+        if bytes.len() > limit {
+            return Err(Refusal::TooLarge { size: bytes.len(), limit });
+        }
+        if let Some(hash) = blobs::hash(bytes).filter(|hash| self.get(hash).is_some()) {
+            return Err(Refusal::Known(hash));
+        }
+        let (tx, sidecar) = blobs::split(bytes)?;
+        let sender = self.checked_sender(&tx, origin)?;
+        let fork = self.head().fork;
+        blobs::check_shape(fork, &tx, &sidecar)?;
+        let mut tx = PooledTx::new(tx, sender, None, origin, Instant::now());
+        {
+            let (pool, facts) = self.lock_with_facts(&sender, view)?;
+            pool.check_wanted(&tx, facts)?;
+        }
+        let hashes = tx.tx.blob_versioned_hashes().unwrap_or_default();
+        let came_as = std::mem::discriminant(&sidecar);
+        let sidecar = blobs::check_proofs(fork, hashes, sidecar)?;
+        let failed = |error: std::io::Error| Refusal::BlobStore(error.to_string());
+        if std::mem::discriminant(&sidecar) == came_as {
+            store.put(tx.hash, bytes, hashes).map_err(failed)?;
+        } else {
+            let bytes = blobs::join(&tx.tx, &sidecar).unwrap_or_default();
+            store.put(tx.hash, &bytes, hashes).map_err(failed)?;
+        }
+        let hash = tx.hash;
+        tx.set_blobs(store.take_up(hash));
+        let submitted = self.insert(tx, view);
+        if submitted.is_err() && self.get(&hash).is_none() {
+            store.remove(&hash);
+        }
+        submitted
+    }
+
+    /// The sender of a transaction against which nothing else can be said without it.
+    fn checked_sender(&self, tx: &Transaction, origin: Origin) -> Result<Address, Refusal> {
         let low_s = {
             let pool = self.shared.pool.lock();
-            pool.check(&tx, origin)?;
+            pool.check(tx, origin)?;
             pool.head().fork >= Fork::Homestead
         };
-        let sender = recover_sender(&tx, low_s)?;
-        self.insert(PooledTx::new(tx, sender, None, origin, Instant::now()), view)
+        Ok(recover_sender(tx, low_s)?)
     }
 
     /// Takes in a transaction that was checked and whose sender was recovered.
@@ -117,7 +191,7 @@ impl PoolHandle {
         let record = tx
             .origin
             .is_ours()
-            .then(|| JournalRecord::Accepted { bytes: tx.network_bytes(), private: tx.origin == Origin::Private });
+            .then(|| JournalRecord::Accepted { bytes: tx.envelope(), private: tx.origin == Origin::Private });
         let (mut pool, facts) = self.lock_with_facts(&tx.sender, view)?;
         let inserted = pool.insert(tx, facts, Instant::now());
         if let (Ok(tx), Some(record)) = (&inserted, record)
@@ -149,7 +223,7 @@ impl PoolHandle {
                 }
             }
         }
-        restored
+        restored + self.restore_blobs(view)
     }
 
     /// Hands over the records that a journal needs: what is in the pool, and why what was ours left. Nothing is kept
@@ -160,7 +234,7 @@ impl PoolHandle {
         let left = left.iter().map(|(hash, why)| JournalRecord::left(*hash, why));
         let accepted = ours
             .iter()
-            .map(|tx| JournalRecord::Accepted { bytes: tx.network_bytes(), private: tx.origin == Origin::Private });
+            .map(|tx| JournalRecord::Accepted { bytes: tx.envelope(), private: tx.origin == Origin::Private });
         write(left.chain(accepted).collect())
     }
 
@@ -184,7 +258,11 @@ impl PoolHandle {
             pool.head_moved(head_facts(&self.shared.spec, view), &mined, facts, Instant::now());
             self.tell(&mut pool);
         }
-        self.take_back(view, old, common, &mined)
+        self.take_back(view, old, common, &mined)?;
+        if let Some(store) = &self.shared.blobs {
+            store.finalize(view.finalized().map(|at| at.number), view.head().number);
+        }
+        Ok(())
     }
 
     /// Drops what has waited too long.
@@ -200,6 +278,11 @@ impl PoolHandle {
         let removed = pool.remove(hash);
         self.tell(&mut pool);
         removed
+    }
+
+    /// Its limits.
+    pub fn config(&self) -> PoolConfig {
+        self.shared.pool.lock().config().clone()
     }
 
     /// A transaction in the pool.
@@ -259,12 +342,43 @@ impl PoolHandle {
 
     /// Blobs by their versioned hashes, in the order asked: each as its sidecar and its place there.
     pub fn blobs_by_versioned_hash(&self, hashes: &[B256]) -> Vec<Option<(Arc<BlobTransactionSidecarVariant>, usize)>> {
-        hashes.iter().map(|_| None).collect()
+        let store = self.shared.blobs.as_ref();
+        hashes.iter().map(|hash| store.and_then(|store| store.find(hash))).collect()
     }
 
     /// What happens from now on. A reader that lags loses the oldest and is told.
     pub fn news(&self) -> broadcast::Receiver<PoolNews> {
         self.shared.news.subscribe()
+    }
+
+    /// Brings back what has its blobs on disk and is not here by the journal.
+    fn restore_blobs(&self, view: &ChainView) -> usize {
+        let Some(store) = &self.shared.blobs else { return 0 };
+        let mut restored = Vec::new();
+        for hash in store.hashes().into_iter().filter(|hash| self.get(hash).is_none()) {
+            match store.read(&hash).and_then(|bytes| blobs::split(&bytes).ok()) {
+                Some((tx, _)) => restored.push(tx),
+                None => store.remove(&hash),
+            }
+        }
+        restored.sort_by_key(|tx| tx.nonce());
+        let mut count = 0;
+        for tx in restored {
+            let hash = *tx.tx_hash();
+            let hashes = tx.blob_versioned_hashes().unwrap_or_default().to_vec();
+            match (self.take_in(tx, Origin::Restart, view), view.find_transaction(&hash)) {
+                (Ok(()), _) => count += 1,
+                (Err(_), Ok(Some((block, _)))) => {
+                    store.index(hash, &hashes);
+                    store.include(&hash, block.number);
+                }
+                (Err(error), _) => {
+                    tracing::debug!(tx = %hash, %error, "a transaction with blobs is not taken back");
+                    store.remove(&hash);
+                }
+            }
+        }
+        count
     }
 
     fn restore_one(&self, bytes: &[u8], origin: Origin, view: &ChainView) -> Result<(), Refusal> {
@@ -306,12 +420,19 @@ impl PoolHandle {
         }
     }
 
-    /// As [`Self::submit_tx`], for what is in the journal already.
+    /// As [`Self::submit_tx`], for what is in the journal already; its blobs, if it has any, are on disk.
     fn take_in(&self, tx: Transaction, origin: Origin, view: &ChainView) -> Result<(), Refusal> {
-        self.shared.pool.lock().check(&tx, origin)?;
-        let sender = recover_sender(&tx, true)?;
+        let sender = self.checked_sender(&tx, origin)?;
+        let mut tx = PooledTx::new(tx, sender, None, origin, Instant::now());
+        if let Some(hashes) = tx.tx.blob_versioned_hashes() {
+            let store = self.shared.blobs.as_ref().ok_or(Refusal::Blobs)?;
+            let gone = || Refusal::BlobStore("they are gone".to_owned());
+            store.index(tx.hash, hashes);
+            let blobs = store.take_up(tx.hash).ok_or_else(gone)?;
+            tx.set_blobs(Some(blobs));
+        }
         let (mut pool, facts) = self.lock_with_facts(&sender, view)?;
-        let taken = pool.insert(PooledTx::new(tx, sender, None, origin, Instant::now()), facts, Instant::now());
+        let taken = pool.insert(tx, facts, Instant::now());
         self.tell(&mut pool);
         taken.map(drop)
     }
@@ -369,6 +490,12 @@ impl PoolHandle {
                         && let Err(error) = (self.shared.keep)(&JournalRecord::left(tx.hash, &why))
                     {
                         tracing::warn!(tx = %tx.hash, %error, "cannot note why a transaction left");
+                    }
+                    if let Some(store) = self.shared.blobs.as_ref().filter(|_| tx.blobs.is_some()) {
+                        match why {
+                            Departure::Mined { block } => store.include(&tx.hash, block),
+                            _ => store.remove(&tx.hash),
+                        }
                     }
                     PoolNews::Left { hash: tx.hash, why }
                 }

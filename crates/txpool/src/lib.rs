@@ -17,6 +17,7 @@
 
 mod account;
 mod best;
+mod blobs;
 mod check;
 mod config;
 mod departed;
@@ -35,6 +36,7 @@ mod tests;
 mod tx;
 
 pub use best::{Best, BestParams};
+pub use blobs::{BlobStore, Blobs};
 pub use config::{IntrinsicGasRule, PoolConfig, SLOT_BYTES};
 pub use departed::Departure;
 pub use explain::{Explanation, TOLD_MAX, Waiting};

@@ -48,8 +48,10 @@ pub struct PoolStatus {
     pub pending: usize,
     /// All others.
     pub queued: usize,
-    /// Bytes of all together.
+    /// Bytes of all that have no blobs together.
     pub size_bytes: usize,
+    /// Bytes of all that have blobs together, as they travel.
+    pub blob_bytes: usize,
 }
 
 /// An account's transactions by nonce.
@@ -90,6 +92,8 @@ pub struct Pool {
     by_hash: B256Map<Arc<PooledTx>>,
     /// Accounts by what they are worth to us, the least first: who loses a transaction when the pool is full.
     order: BTreeSet<Worth>,
+    /// The same of accounts whose transactions have blobs: their room is on disk.
+    blob_order: BTreeSet<Worth>,
     /// The same of accounts with queued ones: who loses one when too many are queued.
     waiting: BTreeSet<Worth>,
     /// Accounts that pending authorizations would delegate, and how many there are for each.
@@ -99,6 +103,8 @@ pub struct Pool {
     queued: usize,
     slots: usize,
     size_bytes: usize,
+    /// Of transactions with blobs, which count nowhere else.
+    blob_bytes: usize,
 
     departed: Departed,
     /// Who was sent a transaction, or told of it.
@@ -115,8 +121,8 @@ struct Worth {
     can_run: bool,
     /// Within the slots that each account has for itself.
     modest: bool,
-    /// Most that its cheapest transaction pays, in wei per gas.
-    fee_cap: u128,
+    /// What its cheapest transaction is worth, in wei per gas.
+    wei: u128,
     address: Address,
 }
 
@@ -131,12 +137,14 @@ impl Pool {
             rows: AddressMap::default(),
             by_hash: B256Map::default(),
             order: BTreeSet::new(),
+            blob_order: BTreeSet::new(),
             waiting: BTreeSet::new(),
             authorities: AddressMap::default(),
             pending: 0,
             queued: 0,
             slots: 0,
             size_bytes: 0,
+            blob_bytes: 0,
             departed: Departed::default(),
             told: B256Map::default(),
             now: None,
@@ -169,14 +177,9 @@ impl Pool {
         if self.by_hash.contains_key(&tx.hash) {
             return Err(Refusal::Known(tx.hash));
         }
+        self.check_wanted(&tx, facts)?;
         let facts = self.rows.get(&tx.sender).map_or(facts, |row| row.facts);
-        self.check_account(&tx, &facts)?;
-        self.check_delegation(&tx, &facts)?;
-        let row = self.rows.get(&tx.sender);
-        let replaced = row.and_then(|row| row.txs.get(&tx.nonce())).cloned();
-        if let Some(old) = &replaced {
-            self.check_replacement(&tx, old)?;
-        }
+        let replaced = self.rows.get(&tx.sender).and_then(|row| row.txs.get(&tx.nonce())).cloned();
 
         let tx = Arc::new(tx);
         let (sender, nonce) = (tx.sender, tx.nonce());
@@ -202,6 +205,20 @@ impl Pool {
                 Ok(tx)
             }
             false => Err(Refusal::Full),
+        }
+    }
+
+    /// What can be said against a transaction once its sender is known: whether [`Self::insert`] would take it, if there
+    /// is room.
+    pub fn check_wanted(&self, tx: &PooledTx, facts: AccountFacts) -> Result<(), Refusal> {
+        let row = self.rows.get(&tx.sender);
+        let facts = row.map_or(facts, |row| row.facts);
+        self.check_account(tx, &facts)?;
+        self.check_delegation(tx, &facts)?;
+        self.check_kind(tx, &facts)?;
+        match row.and_then(|row| row.txs.get(&tx.nonce())) {
+            Some(old) => self.check_replacement(tx, old),
+            None => Ok(()),
         }
     }
 
@@ -307,7 +324,12 @@ impl Pool {
 
     /// How many there are.
     pub fn status(&self) -> PoolStatus {
-        PoolStatus { pending: self.pending, queued: self.queued, size_bytes: self.size_bytes }
+        PoolStatus {
+            pending: self.pending,
+            queued: self.queued,
+            size_bytes: self.size_bytes,
+            blob_bytes: self.blob_bytes,
+        }
     }
 
     /// The nonce after an account's pending transactions; none if it has none here.
@@ -441,12 +463,35 @@ impl Pool {
         }
     }
 
+    /// Transactions with blobs and those without are not in one row; those with blobs are few, and leave no gap.
+    fn check_kind(&self, tx: &PooledTx, facts: &AccountFacts) -> Result<(), Refusal> {
+        let row = self.rows.get(&tx.sender);
+        let has_blobs = tx.tx.is_eip4844();
+        if row.is_some_and(|row| row.has_blobs() != has_blobs) {
+            return Err(Refusal::Reserved(tx.sender));
+        }
+        if !has_blobs {
+            return Ok(());
+        }
+        let (count, expected) = row.map_or((0, facts.nonce), |row| (row.txs.len(), row.nonce_after()));
+        let limit = self.config.account_blob_txs_max;
+        if tx.nonce() > expected {
+            return Err(Refusal::NonceGap { nonce: tx.nonce(), expected });
+        }
+        if tx.nonce() == expected && count >= limit { Err(Refusal::AccountBlobs { limit }) } else { Ok(()) }
+    }
+
     fn check_replacement(&self, tx: &PooledTx, old: &PooledTx) -> Result<(), Refusal> {
+        let percent = if tx.tx.is_eip4844() { self.config.blob_bump_percent } else { self.config.bump_percent };
         let enough = |new: u128, old: u128| {
-            let needed = old.saturating_add(old.saturating_mul(self.config.bump_percent) / 100);
+            let needed = old.saturating_add(old.saturating_mul(percent) / 100);
             new >= needed && new > old
         };
-        match enough(tx.fee_cap(), old.fee_cap()) && enough(tx.tip_cap(), old.tip_cap()) {
+        let blobs = match (tx.blob_fee_cap(), old.blob_fee_cap()) {
+            (Some(new), Some(old)) => enough(new, old),
+            _ => true,
+        };
+        match blobs && enough(tx.fee_cap(), old.fee_cap()) && enough(tx.tip_cap(), old.tip_cap()) {
             true => Ok(()),
             false => Err(Refusal::Replacement),
         }
@@ -469,6 +514,14 @@ impl Pool {
         }
         while self.slots > slots_max || self.size_bytes > self.config.size_bytes_max {
             let Some(worth) = self.order.first().copied() else { break };
+            self.drop_last(worth.address);
+        }
+        self.make_room_for_blobs();
+    }
+
+    fn make_room_for_blobs(&mut self) {
+        while self.blob_bytes > self.config.blob_bytes_max {
+            let Some(worth) = self.blob_order.first().copied() else { break };
             self.drop_last(worth.address);
         }
     }
@@ -523,16 +576,24 @@ impl Pool {
     }
 
     fn count_in(&mut self, tx: &PooledTx) {
-        self.slots += tx.slots();
-        self.size_bytes += tx.size_bytes;
+        if tx.tx.is_eip4844() {
+            self.blob_bytes += tx.size_bytes;
+        } else {
+            self.slots += tx.slots();
+            self.size_bytes += tx.size_bytes;
+        }
         for authority in &tx.authorities {
             *self.authorities.entry(*authority).or_default() += 1;
         }
     }
 
     fn count_out(&mut self, tx: &PooledTx) {
-        self.slots -= tx.slots();
-        self.size_bytes -= tx.size_bytes;
+        if tx.tx.is_eip4844() {
+            self.blob_bytes -= tx.size_bytes;
+        } else {
+            self.slots -= tx.slots();
+            self.size_bytes -= tx.size_bytes;
+        }
         for authority in &tx.authorities {
             if let Some(count) = self.authorities.get_mut(authority) {
                 *count -= 1;
@@ -555,6 +616,7 @@ impl Pool {
         let row = self.rows.entry(address).or_insert_with(|| AccountRow::new(facts, now));
         let before = Worth::of(address, row, &self.config);
         self.order.remove(&before);
+        self.blob_order.remove(&before);
         self.waiting.remove(&before);
         self.pending -= row.pending;
         self.queued -= row.queued();
@@ -580,7 +642,8 @@ impl Pool {
         if row.queued() > 0 {
             self.waiting.insert(after);
         }
-        self.order.insert(after);
+        let order = if row.has_blobs() { &mut self.blob_order } else { &mut self.order };
+        order.insert(after);
     }
 }
 
@@ -590,7 +653,7 @@ impl Worth {
             ours: !config.no_locals && row.has_ours(),
             can_run: row.pending > 0,
             modest: row.txs.len() <= config.account_slots,
-            fee_cap: row.worth(),
+            wei: row.worth(),
             address,
         }
     }

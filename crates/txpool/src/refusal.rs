@@ -37,9 +37,12 @@ pub enum Refusal {
     /// It breaks another rule of its fork.
     #[error(transparent)]
     Rule(TransactionRule),
-    /// It has blobs, and this node's pool takes none.
-    #[error("transaction type not supported: this pool takes no blob transactions")]
+    /// It has blobs, and this network or this node takes none.
+    #[error("transaction type not supported: no blob transactions are taken here")]
     Blobs,
+    /// Its blobs, commitments or proofs are missing or wrong.
+    #[error("{0}")]
+    Sidecar(String),
     /// Without EIP-155 it could be replayed on another chain.
     #[error("only replay-protected (EIP-155) transactions allowed over RPC")]
     Unprotected,
@@ -156,10 +159,31 @@ pub enum Refusal {
     #[error("authority already reserved: {0}")]
     Authority(Address),
 
+    /// The account has transactions of the other kind here: those with blobs and those without do not mix.
+    #[error("address already reserved: {0}")]
+    Reserved(Address),
+    /// The account has as many transactions with blobs here as one may.
+    #[error("account limit exceeded: pooled {limit} txs")]
+    AccountBlobs {
+        /// Most that it may have.
+        limit: usize,
+    },
+    /// Transactions with blobs do not wait for others.
+    #[error("nonce too high: tx nonce {nonce}, gapped nonce {expected}")]
+    NonceGap {
+        /// Its nonce.
+        nonce: u64,
+        /// The account's next one.
+        expected: u64,
+    },
+
     // nothing is wrong with it
     /// The account cannot be looked up now.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Its blobs cannot be written or read.
+    #[error("cannot keep the blobs: {0}; make room on the disk")]
+    BlobStore(String),
     /// It cannot be kept over a restart, so it is not accepted.
     #[error("cannot write the journal of transactions: {0}; make room on the disk")]
     Journal(String),
@@ -186,6 +210,7 @@ impl Refusal {
                 | Self::IntrinsicGas { .. }
                 | Self::FloorDataGas { .. }
                 | Self::Sender(_)
+                | Self::Sidecar(_)
         )
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     pool::PoolEvent,
     testing::{CHAIN_ID, Draft, FEE_CAP, address, authorization, sign, transfer},
 };
-use alloy_consensus::{Transaction as _, TxEip7702};
-use alloy_primitives::{Address, Bytes, TxHash, U256, map::B256Map};
+use alloy_consensus::{Transaction as _, TxEip4844, TxEip7702};
+use alloy_primitives::{Address, B256, Bytes, TxHash, U256, map::B256Map};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use starling_chainspec::Fork;
 use starling_primitives::{IntrinsicGas, PeerId, Transaction};
@@ -344,6 +344,59 @@ fn a_fork_or_a_lower_gas_limit_makes_void() {
     let hash = round.give(large);
     round.pool.head_moved(HeadFacts { gas_limit: 15_000_000, ..head(1, 0) }, &B256Map::default(), [], round.now);
     assert!(matches!(round.why(hash), Departure::Void { .. }));
+}
+
+/// A transaction with a blob, paying so many percent for everything.
+fn with_blob(key: u8, nonce: u64, percent: u128) -> Transaction {
+    let tx = TxEip4844 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 21_000,
+        max_fee_per_gas: FEE_CAP * percent / 100,
+        max_priority_fee_per_gas: 10_000_000 * percent,
+        max_fee_per_blob_gas: 10_000_000 * percent,
+        to: Address::repeat_byte(0x11),
+        blob_versioned_hashes: vec![B256::repeat_byte(1)],
+        ..Default::default()
+    };
+    sign(tx, key)
+}
+
+#[test]
+fn blobs_have_rules_of_their_own() {
+    let config = PoolConfig { blobs: true, blob_bytes_max: 10_000, ..Default::default() };
+    let mut round = Round::new(config);
+    let add = |round: &mut Round, key, nonce, percent| round.add_with(with_blob(key, nonce, percent), key, PEER, RICH);
+    assert_eq!(add(&mut round, 1, 1, 100), Err(Refusal::NonceGap { nonce: 1, expected: 0 }));
+    for nonce in 0..16 {
+        add(&mut round, 1, nonce, 100).expect("taken in");
+    }
+    assert_eq!(add(&mut round, 1, 16, 100), Err(Refusal::AccountBlobs { limit: 16 }));
+    assert_eq!(add(&mut round, 1, 15, 199), Err(Refusal::Replacement));
+    assert!(add(&mut round, 1, 15, 200).is_ok());
+    // One kind in one row.
+    assert_eq!(round.add(transfer(1, 16), PEER), Err(Refusal::Reserved(address(1))));
+    round.give(transfer(2, 0));
+    assert_eq!(add(&mut round, 2, 1, 100), Err(Refusal::Reserved(address(2))));
+    // The cheapest account makes room.
+    let each = round.pool.status().blob_bytes / 16;
+    for key in 3..=10 {
+        for nonce in 0..10 {
+            if add(&mut round, key, nonce, 300).is_err() {
+                break;
+            }
+        }
+    }
+    let status = round.pool.status();
+    assert!(status.blob_bytes <= 10_000 && status.blob_bytes + each > 10_000, "{status:?}");
+    assert!(round.pool.content_of(&address(1)).0.is_empty());
+    assert_eq!(round.pool.content_of(&address(2)).0.len(), 1);
+    // A block without room for blobs gets none of them, one with a blob base fee those that pay it.
+    let count = |blob_base_fee| {
+        round.pool.best(BestParams { blob_base_fee, ..Default::default() }).filter(|tx| tx.tx.is_eip4844()).count()
+    };
+    assert_eq!((count(None), count(Some(3_000_000_001))), (0, 0));
+    assert!(count(Some(3_000_000_000)) > 0);
 }
 
 /// Whatever happens, the pool's counts are those of its rows, limits hold, pending nonces have no gap, and whatever was

@@ -1,4 +1,4 @@
-use crate::SLOT_BYTES;
+use crate::{Blobs, SLOT_BYTES};
 use alloy_consensus::Transaction as _;
 use alloy_eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant};
 use starling_primitives::{Address, Bytes, PeerId, Transaction, TxHash, U256, recover_address};
@@ -13,6 +13,8 @@ pub enum Origin {
     Private,
     /// A peer.
     Peer(PeerId),
+    /// The disk: a peer brought it before the node was started again.
+    Restart,
     /// A block that is not on the chain any more.
     Block,
 }
@@ -34,7 +36,7 @@ pub struct PooledTx {
     /// The transaction as it stands in a block.
     pub tx: Transaction,
     /// Its blobs with their proofs, if it has any.
-    pub sidecar: Option<Arc<BlobTransactionSidecarVariant>>,
+    pub blobs: Option<Blobs>,
     /// Accounts that it would delegate (EIP-7702), as far as their signatures lead to any.
     pub authorities: Vec<Address>,
     /// Its size as it travels, in bytes: with blobs, if it has any.
@@ -47,20 +49,23 @@ pub struct PooledTx {
 
 impl PooledTx {
     /// A transaction whose sender was recovered.
-    pub fn new(
-        tx: Transaction,
-        sender: Address,
-        sidecar: Option<Arc<BlobTransactionSidecarVariant>>,
-        origin: Origin,
-        since: Instant,
-    ) -> Self {
+    pub fn new(tx: Transaction, sender: Address, blobs: Option<Blobs>, origin: Origin, since: Instant) -> Self {
         let (hash, authorities) = (*tx.tx_hash(), authorities(&tx));
-        let mut pooled = Self { hash, sender, tx, sidecar, authorities, size_bytes: 0, origin, since };
-        pooled.size_bytes = match pooled.sidecar {
-            None => pooled.tx.encode_2718_len(),
-            Some(_) => pooled.network_bytes().len(),
-        };
-        pooled
+        let size_bytes = blobs.as_ref().map_or_else(|| tx.encode_2718_len(), Blobs::size_bytes);
+        Self { hash, sender, tx, blobs, authorities, size_bytes, origin, since }
+    }
+
+    /// Its blobs are kept from now on.
+    pub(crate) fn set_blobs(&mut self, blobs: Option<Blobs>) {
+        if let Some(blobs) = &blobs {
+            self.size_bytes = blobs.size_bytes();
+        }
+        self.blobs = blobs;
+    }
+
+    /// Whether no peer may see it.
+    pub fn is_private(&self) -> bool {
+        self.origin == Origin::Private
     }
 
     /// Its place in the row of its sender.
@@ -94,6 +99,16 @@ impl PooledTx {
         gas.checked_add(blobs)?.checked_add(self.tx.value())
     }
 
+    /// Most that it pays for a unit of blob gas, in wei; none if it has no blobs.
+    pub fn blob_fee_cap(&self) -> Option<u128> {
+        self.tx.max_fee_per_blob_gas()
+    }
+
+    /// What an account with it is worth to the pool: the least that it pays for anything, in wei.
+    pub fn worth(&self) -> u128 {
+        self.fee_cap().min(self.blob_fee_cap().unwrap_or(u128::MAX))
+    }
+
     /// Slots that it takes.
     pub fn slots(&self) -> usize {
         self.size_bytes.div_ceil(SLOT_BYTES).max(1)
@@ -104,18 +119,17 @@ impl PooledTx {
         self.tx.encoded_2718().into()
     }
 
-    /// Its bytes as they travel: with its blobs, if it has any.
-    pub fn network_bytes(&self) -> Bytes {
-        match (&self.tx, &self.sidecar) {
-            (Transaction::Eip4844(signed), Some(sidecar)) => {
-                let tx = signed.tx().clone().with_sidecar((**sidecar).clone());
-                let signed = alloy_consensus::Signed::new_unchecked(tx, *signed.signature(), self.hash);
-                alloy_consensus::EthereumTxEnvelope::<alloy_consensus::TxEip4844WithSidecar<_>>::Eip4844(signed)
-                    .encoded_2718()
-                    .into()
-            }
-            _ => self.envelope(),
+    /// Its bytes as they travel: with its blobs, if it has any. None if these cannot be read.
+    pub fn network_bytes(&self) -> Option<Bytes> {
+        match &self.blobs {
+            Some(blobs) => blobs.network_bytes(),
+            None => Some(self.envelope()),
         }
+    }
+
+    /// Its blobs with their proofs; none if it has none, or if they cannot be read.
+    pub fn sidecar(&self) -> Option<Arc<BlobTransactionSidecarVariant>> {
+        self.blobs.as_ref().and_then(Blobs::load)
     }
 }
 

@@ -241,7 +241,9 @@ impl Fetcher {
         match judgement {
             Judgement::Kept(hash) => self.forget(hash),
             // Nothing is wrong with these; another announcement may bring them again.
-            Judgement::Refused(hash, Refusal::Read(_) | Refusal::Journal(_)) => self.forget(hash),
+            Judgement::Refused(hash, Refusal::Read(_) | Refusal::Journal(_) | Refusal::BlobStore(_)) => {
+                self.forget(hash)
+            }
             Judgement::Refused(hash, _) => {
                 self.refused.insert(*hash, now + REFUSED_FOR);
                 self.forget(hash);

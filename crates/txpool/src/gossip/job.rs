@@ -1,6 +1,5 @@
 use super::{Fault, decode_item, wire::tx_type};
-use crate::{Origin, PoolHandle, Refusal};
-use alloy_primitives::keccak256;
+use crate::{Origin, PoolHandle, Refusal, blobs};
 use starling_primitives::{Bytes, PeerId, TxHash};
 use starling_state::ChainView;
 use std::collections::BTreeMap;
@@ -72,6 +71,15 @@ impl VerifyJob {
         self.peer
     }
 
+    /// What the loop is told when the job is not run: nothing was found out, and its room is free again.
+    pub fn unverified(&self) -> Verified {
+        let request = match self.delivery {
+            Delivery::Broadcast => None,
+            Delivery::Answer { request, .. } => Some(request),
+        };
+        Verified { peer: self.peer, judgements: Vec::new(), bytes: self.bytes, request }
+    }
+
     /// Offers the transactions to the pool one after another, which recovers their senders: about 40 µs each.
     pub fn run(self, pool: &PoolHandle, view: &ChainView) -> Verified {
         self.run_with(|envelope, origin| pool.submit(envelope, origin, view).map(drop))
@@ -82,7 +90,7 @@ impl VerifyJob {
         let origin = Origin::Peer(self.peer);
         let judge = |item: &Bytes| {
             let Some(envelope) = decode_item(item) else { return Judgement::Garbage };
-            let hash = keccak256(&envelope);
+            let Some(hash) = blobs::hash(&envelope) else { return Judgement::Garbage };
             if let Some(judgement) = self.delivery.object(&envelope, hash) {
                 return judgement;
             }

@@ -35,7 +35,7 @@ pub use event::{Fault, GossipAction, GossipEvent};
 pub use job::{Judgement, Verified, VerifyJob};
 pub use wire::{decode_item, encode_item};
 
-use crate::PooledTx;
+use crate::{PoolConfig, PooledTx};
 use budget::Budget;
 use fetch::Fetcher;
 use job::Delivery;
@@ -68,9 +68,19 @@ pub struct GossipConfig {
     pub blob_tx_bytes_max: usize,
 }
 
+impl From<&PoolConfig> for GossipConfig {
+    fn from(config: &PoolConfig) -> Self {
+        Self {
+            fetch_blobs: config.blobs,
+            tx_bytes_max: config.tx_bytes_max,
+            blob_tx_bytes_max: config.blob_tx_bytes_max,
+        }
+    }
+}
+
 impl Default for GossipConfig {
     fn default() -> Self {
-        Self { fetch_blobs: false, tx_bytes_max: 128 << 10, blob_tx_bytes_max: 2 << 20 }
+        Self::from(&PoolConfig::default())
     }
 }
 

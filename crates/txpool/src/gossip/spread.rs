@@ -54,10 +54,10 @@ impl Spread {
             for (id, peer) in peers.iter_mut().filter(|(_, peer)| !peer.known.contains(&tx.hash)) {
                 peer.known.insert(&tx.hash);
                 let parcel = parcels.entry(*id).or_default();
-                if broadcast && chosen.1.contains(id) {
-                    parcel.full.push((tx.hash, item.get_or_insert_with(|| encode_item(tx)).clone()));
-                } else {
-                    parcel.told.push(tx);
+                let full = broadcast && chosen.1.contains(id);
+                match full.then(|| item.get_or_insert_with(|| encode_item(tx))) {
+                    Some(Some(item)) => parcel.full.push((tx.hash, item.clone())),
+                    _ => parcel.told.push(tx),
                 }
             }
         }

@@ -91,7 +91,7 @@ fn txs(count: u64) -> Vec<Arc<PooledTx>> {
 }
 
 fn items(txs: &[Arc<PooledTx>]) -> Vec<Bytes> {
-    txs.iter().map(|tx| encode_item(tx)).collect()
+    txs.iter().filter_map(|tx| encode_item(tx)).collect()
 }
 
 const SOON: Duration = Duration::from_millis(100);

@@ -1,21 +1,13 @@
 //! The network's form of a transaction: a list in the oldest type, a string with the envelope since.
 
-use crate::PooledTx;
-use alloy_rlp::{Encodable, Header};
+use crate::{PooledTx, blobs};
+use alloy_rlp::Header;
 use starling_primitives::Bytes;
 
-/// The type of transactions with blobs.
-const BLOB_TYPE: u8 = 3;
-
-/// A transaction as it goes over the wire, with its blobs if it has any.
-pub fn encode_item(tx: &PooledTx) -> Bytes {
-    let envelope = tx.network_bytes();
-    if is_list(&envelope) {
-        return envelope;
-    }
-    let mut item = Vec::with_capacity(envelope.len() + 5);
-    envelope.as_ref().encode(&mut item);
-    item.into()
+/// A transaction as it goes over the wire, with its blobs if it has any. None if these cannot be read.
+pub fn encode_item(tx: &PooledTx) -> Option<Bytes> {
+    let envelope = tx.network_bytes()?;
+    Some(if is_list(&envelope) { envelope } else { blobs::wrap(&envelope) })
 }
 
 /// The envelope in an item of the wire; none if it is no item. The envelope itself is not read.
@@ -35,7 +27,7 @@ pub(super) fn tx_type(envelope: &[u8]) -> u8 {
 
 /// Whether an item of the wire says that it is a transaction with blobs.
 pub(super) fn has_blobs(item: &Bytes) -> bool {
-    !is_list(item) && decode_item(item).is_some_and(|envelope| tx_type(&envelope) == BLOB_TYPE)
+    !is_list(item) && decode_item(item).is_some_and(|envelope| blobs::is_blob_type(&envelope))
 }
 
 fn is_list(bytes: &[u8]) -> bool {
