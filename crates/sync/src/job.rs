@@ -103,7 +103,7 @@ fn assemble(
 }
 
 /// `[header, transactions, ommers, withdrawals?]` of a header and `[transactions, ommers, withdrawals?]`.
-fn block_rlp(header: &[u8], mut body: &[u8]) -> alloy_rlp::Result<Bytes> {
+pub(crate) fn block_rlp(header: &[u8], mut body: &[u8]) -> alloy_rlp::Result<Bytes> {
     let items = RlpHeader::decode_bytes(&mut body, true)?;
     let list = RlpHeader { list: true, payload_length: header.len() + items.len() };
     let mut block = Vec::with_capacity(list.length_with_payload());

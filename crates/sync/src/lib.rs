@@ -48,6 +48,7 @@
 //! ([`SyncConfig::window_bytes_max`]), payloads kept, requests a peer, blocks with the importer. What is full
 //! makes requests wait. The queue of actions holds what one event led to.
 
+pub mod announce;
 mod border;
 mod header;
 mod heaviest;

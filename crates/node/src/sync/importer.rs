@@ -38,7 +38,7 @@ async fn import(chain: &ChainHandle, blocks: Vec<Arc<PreparedBlock>>, results: &
     }
 }
 
-async fn import_one(chain: &ChainHandle, block: Arc<PreparedBlock>) -> ImportResult {
+pub(super) async fn import_one(chain: &ChainHandle, block: Arc<PreparedBlock>) -> ImportResult {
     match chain.import(block).await {
         Ok(ImportOutcome::Valid | ImportOutcome::Known) => ImportResult::Kept,
         Ok(ImportOutcome::Accepted) => ImportResult::TooOld,

@@ -9,10 +9,12 @@
 //!
 //! One task owns the [`Syncer`]; another one speaks with the chain, so that the first is never kept waiting.
 
+mod blocks;
 mod importer;
 mod peers;
 
 use crate::p2p::Told;
+use blocks::{BlockNews, BlockParts, Claim};
 use importer::Errand;
 use parking_lot::Mutex;
 use peers::Peers;
@@ -22,6 +24,7 @@ use starling_network::{Charge, NetworkEvent, NetworkHandle};
 use starling_peers::{Merit, Offence};
 use starling_primitives::{B256, BlockRef};
 use starling_rpc::Wanted;
+use starling_sync::announce::is_own_request;
 use starling_sync::{Fault, Progress, SyncAction, SyncConfig, SyncEvent, Syncer, Target};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -70,6 +73,13 @@ impl SyncHandle {
         let (synced, synced_watch) = watch::channel(None);
         let progress = Arc::new(Mutex::new(None));
         tokio::spawn(importer::run(parts.chain.clone(), errands_queue, results.clone()));
+        let check_seal = parts.config.check_seal;
+        let (blocks, claims) = blocks::start(BlockParts {
+            chain: parts.chain.clone(),
+            network: parts.network.clone(),
+            threads: parts.threads.clone(),
+            check_seal,
+        });
         let sync_loop = Loop {
             syncer: Syncer::new(parts.chain.spec().clone(), parts.config, Instant::now()),
             peers: Peers::default(),
@@ -79,11 +89,12 @@ impl SyncHandle {
             threads: parts.threads,
             errands,
             results,
+            blocks,
             arriving: None,
             progress: progress.clone(),
             synced,
         };
-        tokio::spawn(sync_loop.run(parts.events, wanted_queue, results_queue, parts.target));
+        tokio::spawn(sync_loop.run(parts.events, wanted_queue, results_queue, claims, parts.target));
         Self { wanted, progress, synced: synced_watch }
     }
 
@@ -118,6 +129,8 @@ struct Loop {
     threads: Arc<rayon::ThreadPool>,
     errands: mpsc::Sender<Errand>,
     results: mpsc::Sender<SyncEvent>,
+    /// What the loop that passes blocks on is told.
+    blocks: mpsc::Sender<BlockNews>,
 
     /// The request whose answer is being looked at, and the room that its message takes.
     arriving: Option<(u64, Charge)>,
@@ -131,6 +144,7 @@ impl Loop {
         mut events: mpsc::Receiver<NetworkEvent>,
         mut wanted: mpsc::Receiver<Wanted>,
         mut results: mpsc::Receiver<SyncEvent>,
+        mut claims: mpsc::Receiver<Claim>,
         target: Option<B256>,
     ) {
         if let Some(head) = target {
@@ -143,6 +157,7 @@ impl Loop {
                 biased;
                 Some(result) = results.recv() => self.handle(result).await,
                 Some(wanted) = wanted.recv() => self.wanted(wanted).await,
+                Some(claim) = claims.recv() => self.claim(&claim).await,
                 event = events.recv() => match event {
                     Some(event) => self.network_event(event).await,
                     None => return,
@@ -161,15 +176,40 @@ impl Loop {
         self.handle(event).await;
     }
 
+    async fn claim(&mut self, claim: &Claim) {
+        if let Some(info) = self.peers.claim(claim) {
+            self.handle(SyncEvent::PeerUpdated { peer: claim.peer, info }).await;
+        }
+    }
+
+    /// Blocks that are passed on are another loop's business.
+    async fn tell_blocks(&self, news: BlockNews) {
+        // It ends with this loop, or before it at the stop of the node.
+        let _ = self.blocks.send(news).await;
+    }
+
     async fn network_event(&mut self, event: NetworkEvent) {
         match event {
             NetworkEvent::Ready { peer, connection, version, status } => {
+                self.tell_blocks(BlockNews::Joined(peer)).await;
                 let info = self.peers.join(peer, connection, version, &status);
                 self.handle(SyncEvent::PeerJoined { peer, info }).await;
             }
             NetworkEvent::Gone { peer, .. } => {
+                self.tell_blocks(BlockNews::Left(peer)).await;
                 self.peers.leave(&peer);
                 self.handle(SyncEvent::PeerLeft { peer }).await;
+            }
+            NetworkEvent::Message { peer, message: EthMessage::NewBlock(block), charge, .. } => {
+                self.tell_blocks(BlockNews::Block(peer, block, charge)).await;
+            }
+            NetworkEvent::Message { peer, message: EthMessage::NewBlockHashes(blocks), charge, .. } => {
+                self.tell_blocks(BlockNews::Hashes(peer, blocks, charge)).await;
+            }
+            NetworkEvent::Message { peer, message: EthMessage::Response { id, response }, charge, .. }
+                if is_own_request(id) =>
+            {
+                self.tell_blocks(BlockNews::Answer(peer, id, response, charge)).await;
             }
             NetworkEvent::Message { peer, message: EthMessage::Response { id, response }, charge, .. } => {
                 self.arriving = Some((id, charge));
@@ -177,7 +217,7 @@ impl Loop {
                 self.arriving = None;
             }
             NetworkEvent::Message { peer, message, .. } => {
-                if let Some(info) = self.peers.update(&peer, &message, &self.chain.view()) {
+                if let Some(info) = self.peers.update(&peer, &message) {
                     self.handle(SyncEvent::PeerUpdated { peer, info }).await;
                 }
             }

@@ -1,9 +1,9 @@
 //! What peers said of their chains, kept current.
 
+use super::blocks::Claim;
 use starling_devp2p::eth::{EthMessage, EthVersion, Status};
 use starling_peers::ConnectionId;
-use starling_primitives::{Header, PeerId, keccak256};
-use starling_state::ChainView;
+use starling_primitives::PeerId;
 use starling_sync::PeerInfo;
 use std::collections::HashMap;
 
@@ -42,28 +42,19 @@ impl Peers {
     }
 
     /// What holds of a peer after a message from it; none if nothing new does.
-    pub(super) fn update(&mut self, peer: &PeerId, message: &EthMessage, view: &ChainView) -> Option<PeerInfo> {
+    pub(super) fn update(&mut self, peer: &PeerId, message: &EthMessage) -> Option<PeerInfo> {
         let (_, info) = self.peers.get_mut(peer)?;
-        match message {
-            EthMessage::BlockRangeUpdate(range) => {
-                info.head = range.latest_hash;
-                info.range = Some(*range);
-            }
-            // Only before the merge, where the claim is compared with what is checked.
-            EthMessage::NewBlock(announced) if !view.spec().is_proof_of_stake(view.head_header()) => {
-                info.head = keccak256(header_of(&announced.block)?);
-                info.total_difficulty = Some(announced.total_difficulty);
-            }
-            _ => return None,
-        }
+        let EthMessage::BlockRangeUpdate(range) = message else { return None };
+        info.head = range.latest_hash;
+        info.range = Some(*range);
         Some(*info)
     }
-}
 
-/// The bytes of a block's first item.
-fn header_of(mut block: &[u8]) -> Option<&[u8]> {
-    let mut items = alloy_rlp::Header::decode_bytes(&mut block, true).ok()?;
-    let whole = items;
-    let _: Header = alloy_rlp::Decodable::decode(&mut items).ok()?;
-    whole.get(..whole.len() - items.len())
+    /// The same after it claimed a head by NewBlock.
+    pub(super) fn claim(&mut self, claim: &Claim) -> Option<PeerInfo> {
+        let (_, info) = self.peers.get_mut(&claim.peer)?;
+        info.head = claim.head;
+        info.total_difficulty = Some(claim.total_difficulty);
+        Some(*info)
+    }
 }

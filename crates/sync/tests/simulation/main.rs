@@ -1,6 +1,7 @@
 //! Whole syncs in virtual time: real chains, real import, peers of every character. A failure prints its seed;
 //! the same seed gives the same run.
 
+mod announce;
 mod chain;
 mod peer;
 mod serving;
