@@ -187,6 +187,18 @@ async fn bodies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn blobs_that_are_not_here() {
+    let Some((_chain, context)) = served() else { return };
+    let client = Client::new(&context);
+    // The head is one of Osaka.
+    assert_eq!(client.code("engine_getBlobsV1", json!([[NO_HASH]])).await, -38005);
+    assert_eq!(client.result("engine_getBlobsV2", json!([[NO_HASH]])).await, Value::Null);
+    assert_eq!(client.result("engine_getBlobsV2", json!([[]])).await, json!([]));
+    assert_eq!(client.result("engine_getBlobsV3", json!([[NO_HASH, NO_HASH]])).await, json!([null, null]));
+    assert_eq!(client.code("engine_getBlobsV3", json!([vec![NO_HASH; 129]])).await, -38004);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn transitions_and_committed_blocks() {
     let Some((_chain, context)) = served() else { return };
     let client = Client::new(&context);
