@@ -66,6 +66,11 @@ impl Datadir {
         self.root.join("transactions.journal")
     }
 
+    /// Blobs of transactions that wait for a block, or whose block is not final.
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
     /// The genesis that a datadir was initialised with, if it is not a built-in one.
     pub(crate) fn genesis_json(&self) -> PathBuf {
         self.root.join("genesis.json")

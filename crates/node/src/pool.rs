@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use starling_chain::ChainHandle;
 use starling_primitives::{BlockRef, ReadError};
 use starling_state::{BlockId, ChainView};
-use starling_txpool::{JournalRecord, PoolHandle, read_journal};
+use starling_txpool::{BlobStore, JournalRecord, PoolHandle, read_journal};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -38,12 +38,13 @@ pub(crate) fn open(
     let journal = Arc::new(journal);
     let keep = journal.clone();
     let view = chain.view();
-    let pool =
-        PoolHandle::new(args.config(), starling_execution::intrinsic_gas, &view, move |record| keep.append(record));
-    let records_max = records.len();
+    let folder = datadir.blobs();
+    let blobs = BlobStore::open(&folder).context(format_args!("cannot open the folder {}", folder.display()))?;
+    let keep = move |record: &JournalRecord| keep.append(record);
+    let pool = PoolHandle::with_blobs(args.config(), starling_execution::intrinsic_gas, &view, keep, blobs);
     let restored = pool.restore(records, &view);
     journal.rewrite(&pool).context(format_args!("cannot write {}", path.display()))?;
-    if records_max > 0 {
+    if restored > 0 {
         tracing::info!(restored, "transactions of the last run are in the pool again");
     }
     Ok((pool, journal))

@@ -62,7 +62,7 @@ impl Default for PoolConfig {
             size_bytes_max: 128 << 20,
             tx_bytes_max: 128 << 10,
             blobs: false,
-            blob_bytes_max: 2_500 << 20,
+            blob_bytes_max: 2_560 << 20,
             blob_tx_bytes_max: 1 << 20,
             tx_blobs_max: 6,
             account_blob_txs_max: 16,

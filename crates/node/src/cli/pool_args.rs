@@ -35,6 +35,12 @@ pub(crate) struct PoolArgs {
     /// How long transactions wait for an earlier nonce
     #[arg(id = "txpool.lifetime", long = "txpool.lifetime", value_name = "TIME", default_value = "180m", value_parser = parse_duration)]
     pub lifetime: Duration,
+    /// Bytes on disk for transactions with blobs
+    #[arg(id = "blobpool.datacap", long = "blobpool.datacap", value_name = "BYTES", default_value = "2684354560")]
+    pub blob_bytes: usize,
+    /// How much more a replacement with blobs must pay, in percent
+    #[arg(id = "blobpool.pricebump", long = "blobpool.pricebump", value_name = "PERCENT", default_value = "100")]
+    pub blob_price_bump: u128,
 }
 
 impl PoolArgs {
@@ -50,6 +56,8 @@ impl PoolArgs {
             lifetime: self.lifetime,
             no_locals: self.no_locals,
             locals: self.locals.clone(),
+            blob_bytes_max: self.blob_bytes,
+            blob_bump_percent: self.blob_price_bump,
             ..PoolConfig::default()
         }
     }
