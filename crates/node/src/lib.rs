@@ -15,6 +15,7 @@ mod config;
 mod datadir;
 mod failure;
 pub mod formats;
+mod gossip;
 mod import;
 mod logging;
 mod memory;

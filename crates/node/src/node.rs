@@ -4,9 +4,10 @@ use crate::{
     cli::NodeArgs,
     datadir::write_whole,
     failure::{Context, Failure},
+    gossip::{self, GossipParts},
     memory::MemoryBudget,
     metrics::Exporter,
-    p2p::P2p,
+    p2p::{P2p, Told},
     pool,
     process::{self, STACK_SIZE_BYTES, cores},
     shutdown::Shutdown,
@@ -38,6 +39,8 @@ const INSTANCE_PORTS: u16 = 100;
 const QUERIES_MAX: usize = 1024;
 /// Requests of peers on the query pool; the permits of serving let fewer through.
 const SERVED_MAX: usize = 64;
+/// Batches of peers' transactions on the query pool; gossip itself bounds their bytes.
+const GOSSIP_JOBS_MAX: usize = 256;
 /// Payloads that are decoded or wait for it; a consensus client sends one after the other.
 const PAYLOADS_MAX: usize = 64;
 /// Stack of the runtime's threads: sockets, timers and parsing only.
@@ -85,10 +88,10 @@ impl Node {
         let imports = Arc::new(process::pool("import")?);
         let mut node =
             Self { runtime, chain, store, servers: Vec::new(), exporter: None, p2p: None, ends_when_synced: None };
-        let started = node.join_network(args, &handle, queries.clone()).and_then(|network| {
-            let sync = node.start_sync(args, &budget, &handle, imports.clone());
+        let started = node.start_pool(args, &handle).and_then(|pool| {
+            let network = node.join_network(args, &handle, &pool, queries.clone())?;
             let pools = Pools { queries, imports };
-            let pool = node.start_pool(args, &handle)?;
+            let sync = node.start_sync(args, &budget, &handle, &pool, pools.clone());
             let context = rpc_context(args, &budget, &node.store, &handle, pools, pool, network, sync)?;
             node.listen(args, context, recorder)
         });
@@ -117,12 +120,13 @@ impl Node {
         &mut self,
         args: &NodeArgs,
         chain: &ChainHandle,
+        pool: &PoolHandle,
         queries: Arc<rayon::ThreadPool>,
     ) -> Result<NetworkHandle, Failure> {
         let listen = args.network.listen(|port| port_of(port, args.instance))?;
         let workers = QueryPool::over("serve", queries, SERVED_MAX);
         let client = version::client(args.identity.as_deref());
-        let p2p = P2p::start(&args.network, listen, &self.store.datadir, chain, workers, client);
+        let p2p = P2p::start(&args.network, listen, &self.store.datadir, chain, pool, workers, client);
         let p2p = self.runtime.block_on(p2p)?;
         Ok(self.p2p.insert(p2p).network.clone())
     }
@@ -134,15 +138,17 @@ impl Node {
         Ok(pool)
     }
 
-    /// Starts to sync with the network that was joined.
+    /// Starts to sync with the network that was joined, and to pass transactions on.
     fn start_sync(
         &mut self,
         args: &NodeArgs,
         budget: &MemoryBudget,
         chain: &ChainHandle,
-        threads: Arc<rayon::ThreadPool>,
+        pool: &PoolHandle,
+        pools: Pools,
     ) -> Option<SyncHandle> {
         let p2p = self.p2p.as_mut()?;
+        let (events, heard) = p2p.events.take()?;
         let config = SyncConfig {
             window_bytes_max: budget.import_size_bytes(),
             check_seal: !args.sync.fake_pow,
@@ -151,14 +157,22 @@ impl Node {
         let parts = SyncParts {
             chain: chain.clone(),
             network: p2p.network.clone(),
-            events: p2p.events.take()?,
+            events,
             told: p2p.told.clone(),
-            threads,
+            threads: pools.imports,
             config,
             target: args.sync.target,
         };
         let _runtime = self.runtime.enter();
         let sync = SyncHandle::start(parts);
+        let gossip = GossipParts {
+            chain: chain.clone(),
+            pool: pool.clone(),
+            network: p2p.network.clone(),
+            workers: QueryPool::over("gossip", pools.queries, GOSSIP_JOBS_MAX),
+            follows: follows(chain.clone(), p2p.told.clone(), sync.clone()),
+        };
+        tokio::spawn(gossip::run(gossip, heard));
         self.ends_when_synced = args.sync.exit_when_synced.then(|| sync.clone());
         Some(sync)
     }
@@ -276,6 +290,14 @@ impl Node {
     }
 }
 
+/// Whether our head is the network's: nothing is being synced, and where a consensus client leads, it has named a head.
+fn follows(chain: ChainHandle, told: Told, sync: SyncHandle) -> Box<dyn Fn() -> bool + Send> {
+    Box::new(move || {
+        let led = chain.spec().consensus.terminal_total_difficulty().is_some();
+        sync.progress().is_none() && (!led || told.get())
+    })
+}
+
 /// Waits until what was to be reached is reached; forever if nobody asked for that.
 async fn synced(sync: Option<SyncHandle>) {
     match sync {
@@ -323,6 +345,7 @@ fn port_of(port: u16, instance: u16) -> Result<u16, Failure> {
 }
 
 /// Threads that compute.
+#[derive(Clone)]
 struct Pools {
     queries: Arc<rayon::ThreadPool>,
     imports: Arc<rayon::ThreadPool>,

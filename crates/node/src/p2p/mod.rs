@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! NetworkEvents ─► events ─┬─ requests ────────► serve: query workers ─► answers
+//!                          ├─ transactions ────► the loop that passes them on
 //!                          └─ everything else ─► the loop that syncs
 //! chain's events ─► status ─► what peers are told, the record's fork id
 //! ```
@@ -15,6 +16,7 @@ use crate::{
     cli::{Nat, NetworkArgs},
     datadir::Datadir,
     failure::{Context, Failure},
+    gossip::{HEARD_MAX, Heard},
 };
 use serve::Server;
 use starling_chain::ChainHandle;
@@ -22,6 +24,7 @@ use starling_devp2p::eth::EthMessage;
 use starling_network::{NetworkConfig, NetworkEvent, NetworkEvents, NetworkHandle};
 use starling_peers::PeersConfig;
 use starling_rpc::QueryPool;
+use starling_txpool::PoolHandle;
 pub(crate) use status::Told;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
@@ -36,8 +39,9 @@ pub(crate) struct P2p {
     pub(crate) network: NetworkHandle,
     /// To be set when somebody trusted has named a head.
     pub(crate) told: Told,
-    /// What is not answered here: peers that come and go, their answers and announcements.
-    pub(crate) events: Option<mpsc::Receiver<NetworkEvent>>,
+    /// What is not answered here: peers that come and go, their answers and announcements of blocks, and apart from
+    /// these what they say of transactions.
+    pub(crate) events: Option<(mpsc::Receiver<NetworkEvent>, mpsc::Receiver<Heard>)>,
     nodes_json: PathBuf,
 }
 
@@ -48,6 +52,7 @@ impl P2p {
         listen: starling_network::Listen,
         datadir: &Datadir,
         chain: &ChainHandle,
+        pool: &PoolHandle,
         workers: QueryPool,
         client_id: String,
     ) -> Result<Self, Failure> {
@@ -86,9 +91,11 @@ impl P2p {
         tokio::spawn(status::follow(chain.clone(), network.clone(), network_id, told.clone()));
         tokio::spawn(nodes::keep(network.clone(), datadir.nodes_json()));
         let (to_sync, sync_events) = mpsc::channel(SYNC_EVENTS_MAX);
-        let server = Server::new(chain.clone(), network.clone(), workers);
-        tokio::spawn(sort(events, server, to_sync));
-        Ok(Self { network, told, events: Some(sync_events), nodes_json: datadir.nodes_json() })
+        let (to_gossip, heard) = mpsc::channel(HEARD_MAX);
+        let server = Server::new(chain.clone(), pool.clone(), network.clone(), workers);
+        tokio::spawn(sort(events, server, to_sync, to_gossip));
+        let events = Some((sync_events, heard));
+        Ok(Self { network, told, events, nodes_json: datadir.nodes_json() })
     }
 
     /// Keeps what it learned and says goodbye; under a second.
@@ -98,22 +105,44 @@ impl P2p {
     }
 }
 
-/// Requests are served here, everything else goes on, until the network has stopped.
-async fn sort(mut events: NetworkEvents, mut server: Server, others: mpsc::Sender<NetworkEvent>) {
+/// Requests are served here, what is said of transactions and everything else goes on, until the network has stopped.
+async fn sort(
+    mut events: NetworkEvents,
+    mut server: Server,
+    others: mpsc::Sender<NetworkEvent>,
+    gossip: mpsc::Sender<Heard>,
+) {
     while let Some(event) = events.next().await {
-        match event {
+        let other = match event {
             NetworkEvent::Message { peer, message: EthMessage::Request { id, request }, charge, .. } => {
                 server.request(peer, id, request, charge);
+                continue;
             }
+            NetworkEvent::Message { peer, connection, message, charge } => match Heard::of(peer, message, charge) {
+                Ok(heard) => {
+                    if gossip.try_send(heard).is_err() {
+                        metrics::counter!("gossip_messages_dropped_total").increment(1);
+                    }
+                    continue;
+                }
+                Err((message, charge)) => NetworkEvent::Message { peer, connection, message, charge },
+            },
             other => {
                 match &other {
-                    NetworkEvent::Ready { peer, version, .. } => server.join(*peer, *version),
-                    NetworkEvent::Gone { peer, .. } => server.leave(peer),
+                    NetworkEvent::Ready { peer, version, .. } => {
+                        server.join(*peer, *version);
+                        let _ = gossip.send(Heard::Joined(*peer)).await;
+                    }
+                    NetworkEvent::Gone { peer, .. } => {
+                        server.leave(peer);
+                        let _ = gossip.send(Heard::Left(*peer)).await;
+                    }
                     NetworkEvent::Message { .. } => {}
                 }
-                // Nobody listens when the node stops.
-                let _ = others.send(other).await;
+                other
             }
-        }
+        };
+        // Nobody listens when the node stops.
+        let _ = others.send(other).await;
     }
 }

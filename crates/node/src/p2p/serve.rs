@@ -1,11 +1,13 @@
 //! Answers to peers: from the chain as it stands, on the query workers, a few at a time.
 
+use crate::gossip::pooled;
 use starling_chain::ChainHandle;
 use starling_devp2p::eth::{EthMessage, EthVersion, Request, Response};
 use starling_network::{Charge, NetworkHandle};
 use starling_primitives::PeerId;
 use starling_rpc::QueryPool;
 use starling_sync::serve::{self, REQUESTS_MAX, REQUESTS_PER_PEER_MAX};
+use starling_txpool::PoolHandle;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;
 
@@ -13,6 +15,7 @@ use tokio::sync::Semaphore;
 /// the network, which holds so many bytes of each peer and then reads no more from it.
 pub(crate) struct Server {
     chain: ChainHandle,
+    pool: PoolHandle,
     network: NetworkHandle,
     workers: QueryPool,
     all: Arc<Semaphore>,
@@ -25,8 +28,8 @@ struct Served {
 }
 
 impl Server {
-    pub(crate) fn new(chain: ChainHandle, network: NetworkHandle, workers: QueryPool) -> Self {
-        Self { chain, network, workers, all: Arc::new(Semaphore::new(REQUESTS_MAX)), peers: HashMap::new() }
+    pub(crate) fn new(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, workers: QueryPool) -> Self {
+        Self { chain, pool, network, workers, all: Arc::new(Semaphore::new(REQUESTS_MAX)), peers: HashMap::new() }
     }
 
     /// A peer is there.
@@ -47,6 +50,7 @@ impl Server {
         let Some(served) = self.peers.get(&peer) else { return };
         let (version, permits, all) = (served.version, served.permits.clone(), self.all.clone());
         let (chain, network, workers) = (self.chain.clone(), self.network.clone(), self.workers.clone());
+        let pool = self.pool.clone();
         tokio::spawn(async move {
             let _charge = charge;
             // Closed: the peer is gone.
@@ -55,7 +59,7 @@ impl Server {
                 return;
             }
             let Ok(_turn) = all.acquire().await else { return };
-            let answer = workers.run(move || answer(&chain, version, &request)).await;
+            let answer = workers.run(move || answer(&chain, &pool, version, &request)).await;
             match answer {
                 Ok(Some(response)) => {
                     // A peer that is gone meanwhile needs no answer.
@@ -68,11 +72,12 @@ impl Server {
     }
 }
 
-fn answer(chain: &ChainHandle, version: EthVersion, request: &Request) -> Option<Response> {
-    let empty = Response::PooledTransactions(Vec::new());
+fn answer(chain: &ChainHandle, pool: &PoolHandle, version: EthVersion, request: &Request) -> Option<Response> {
+    if let Request::PooledTransactions(hashes) = request {
+        return Some(Response::PooledTransactions(pooled(pool, hashes)));
+    }
     match serve::answer(&chain.view(), version, request) {
-        // The node keeps no pending transactions.
-        Ok(response) => Some(response.unwrap_or(empty)),
+        Ok(response) => response,
         Err(error) => {
             tracing::warn!(%error, "a peer's request cannot be answered");
             None

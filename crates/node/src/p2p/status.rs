@@ -27,7 +27,7 @@ impl Told {
         }
     }
 
-    fn get(&self) -> bool {
+    pub(crate) fn get(&self) -> bool {
         self.told.load(Ordering::Relaxed)
     }
 }

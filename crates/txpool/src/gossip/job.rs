@@ -21,11 +21,25 @@ pub(super) enum Delivery {
     },
 }
 
-/// What a peer said of a transaction.
+/// What a peer says of a transaction before it sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct AnnouncedAs {
-    pub(super) tx_type: u8,
-    pub(super) size_bytes: usize,
+pub struct AnnouncedAs {
+    /// Its EIP-2718 type.
+    pub tx_type: u8,
+    /// Its size as it travels, in bytes.
+    pub size_bytes: usize,
+}
+
+impl AnnouncedAs {
+    /// What an honest peer would have said of this one.
+    fn of(envelope: &[u8]) -> Self {
+        Self { tx_type: tx_type(envelope), size_bytes: envelope.len() }
+    }
+
+    /// Whether both can be said of one transaction.
+    pub(super) fn fits(&self, other: &Self) -> bool {
+        self.tx_type == other.tx_type && self.size_bytes.abs_diff(other.size_bytes) <= SIZE_TOLERANCE_BYTES
+    }
 }
 
 /// Transactions of a peer, to be checked away from the loop that owns [`super::Gossip`].
@@ -54,7 +68,7 @@ pub enum Judgement {
     /// The pool does not want it.
     Refused(TxHash, Refusal),
     /// It was not asked for.
-    Unasked(TxHash),
+    Unasked(TxHash, AnnouncedAs),
     /// It is of another type or size than the peer announced.
     Contradicts(TxHash),
     /// The bytes are no item of the wire.
@@ -112,10 +126,11 @@ impl Delivery {
     /// What is to be said against what came, beside what was asked for.
     fn object(&self, envelope: &Bytes, hash: TxHash) -> Option<Judgement> {
         let Self::Answer { asked, .. } = self else { return None };
-        let Some(announced) = asked.get(&hash) else { return Some(Judgement::Unasked(hash)) };
-        let is_size = announced.size_bytes.abs_diff(envelope.len()) <= SIZE_TOLERANCE_BYTES;
-        let is_announced = is_size && announced.tx_type == tx_type(envelope);
-        (!is_announced).then_some(Judgement::Contradicts(hash))
+        let is = AnnouncedAs::of(envelope);
+        match asked.get(&hash) {
+            None => Some(Judgement::Unasked(hash, is)),
+            Some(announced) => (!announced.fits(&is)).then_some(Judgement::Contradicts(hash)),
+        }
     }
 }
 
@@ -123,7 +138,7 @@ impl Judgement {
     /// Which transaction it was.
     pub fn hash(&self) -> Option<TxHash> {
         match self {
-            Self::Kept(hash) | Self::Refused(hash, _) | Self::Unasked(hash) | Self::Contradicts(hash) => Some(*hash),
+            Self::Kept(hash) | Self::Refused(hash, _) | Self::Unasked(hash, _) | Self::Contradicts(hash) => Some(*hash),
             Self::Garbage => None,
         }
     }
@@ -132,8 +147,9 @@ impl Judgement {
     pub fn fault(&self) -> Option<Fault> {
         match self {
             Self::Kept(_) => None,
+            Self::Refused(_, Refusal::Sidecar(_)) => Some(Fault::BadAnnouncement),
             Self::Refused(_, refusal) => refusal.is_fault().then_some(Fault::BadTransaction),
-            Self::Unasked(_) => Some(Fault::Unasked),
+            Self::Unasked(..) => Some(Fault::Unasked),
             Self::Contradicts(_) => Some(Fault::BadAnnouncement),
             Self::Garbage => Some(Fault::BadTransaction),
         }
