@@ -1,6 +1,7 @@
 //! One node: the crates that decide, joined as the node joins them, without a socket.
 
 use super::{
+    blocks::{Blocks, News},
     line::{LineId, Side},
     mischief,
     talk::{Message, Talk, Talker},
@@ -79,6 +80,8 @@ pub(super) struct Inhabitant {
     /// Its peers.
     pub(super) peers: Peers,
     talker: Talker,
+    /// Its chain, if it follows one.
+    pub(super) blocks: Option<Blocks>,
     // what is there
     pub(super) lines: BTreeMap<ConnectionId, (LineId, Side)>,
     pub(super) talking: BTreeMap<PeerId, (LineId, Side)>,
@@ -115,6 +118,7 @@ impl Inhabitant {
             lookup_every,
             peers,
             talker: Talker::new(seed),
+            blocks: None,
             lines: BTreeMap::new(),
             talking: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -164,6 +168,9 @@ impl Inhabitant {
         self.candidates.connected(peer);
         self.talking.insert(peer, line);
         self.talker.joined(peer, now);
+        if let Some(blocks) = &mut self.blocks {
+            blocks.joined(peer, now);
+        }
     }
 
     pub(super) fn closed(&mut self, connection: ConnectionId, reason: DropReason, now: Instant) {
@@ -173,6 +180,9 @@ impl Inhabitant {
         if self.talking.get(&peer).copied() == line {
             self.talking.remove(&peer);
             self.talker.left(peer, now);
+            if let Some(blocks) = &mut self.blocks {
+                blocks.left(peer, now);
+            }
             self.candidates.disconnected(peer, now);
         }
     }
@@ -194,6 +204,13 @@ impl Inhabitant {
             (Conduct::Liar, Message::GetPooled { request, .. }) => {
                 Some(Message::Pooled { request, transactions: vec![mischief::other(&mut self.rng, now)] })
             }
+            (
+                _,
+                message @ (Message::NewBlock(_)
+                | Message::NewBlockHashes(_)
+                | Message::Ask { .. }
+                | Message::Answer { .. }),
+            ) => self.blocks.as_mut().and_then(|blocks| blocks.message(from, message, now)),
             (_, message) => self.talker.message(from, message, now),
         };
         if let Some(message) = answer {
@@ -205,6 +222,9 @@ impl Inhabitant {
         self.discv4.advance(now);
         self.peers.handle_deadline(now);
         self.talker.handle_deadline(now);
+        if let Some(blocks) = &mut self.blocks {
+            blocks.handle_deadline(now);
+        }
         if self.mischief_at.is_some_and(|at| at <= now) {
             self.mischief_at = Some(now + mischief::EVERY);
             let said = mischief::said(self.settings.conduct, &mut self.rng, now);
@@ -216,7 +236,9 @@ impl Inhabitant {
 
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let peers = self.peers.next_deadline(now);
-        [self.discv4.next_deadline(), peers, self.talker.next_deadline(), self.mischief_at].into_iter().flatten().min()
+        let blocks = self.blocks.as_ref().and_then(Blocks::next_deadline);
+        let all = [self.discv4.next_deadline(), peers, self.talker.next_deadline(), blocks, self.mischief_at];
+        all.into_iter().flatten().min()
     }
 
     /// Everything that is to be done now; empty when nothing is.
@@ -239,6 +261,15 @@ impl Inhabitant {
                 Talk::Say { peer, message } => out.push(Does::Say { peer, message }),
                 Talk::Has { hash } => out.push(Does::Has { hash }),
                 Talk::Penalise { peer, offence } => {
+                    self.peers.handle(PeerEvent::Offence { id: peer, offence }, now);
+                }
+            }
+        }
+        for news in self.blocks.as_mut().map(Blocks::poll).unwrap_or_default() {
+            match news {
+                News::Say { peer, message } => out.push(Does::Say { peer, message }),
+                News::Has { hash } => out.push(Does::Has { hash }),
+                News::Penalise { peer, offence } => {
                     self.peers.handle(PeerEvent::Offence { id: peer, offence }, now);
                 }
             }

@@ -1,10 +1,10 @@
 //! A network of hundreds of nodes in virtual time, from one seed.
 //!
 //! ```text
-//!            ┌───────────── Inhabitant ─────────────┐
-//! datagrams ─┤ Discv4 ─► Candidates ─► Peers         │      World: the clock, the links and what is lost on them,
-//!     lines ─┤            Pool ◄─► Gossip            ├────► who dies, who is hostile, when the network is parted
-//!            └──────────────────────────────────────┘
+//!            ┌─────────────── Inhabitant ───────────────┐
+//! datagrams ─┤ Discv4 ─► Candidates ─► Peers            │    World: the clock, the links and what is lost on them,
+//!     lines ─┤ Pool ◄─► Gossip      Chain ◄─► Announcer ├──► who dies, who is hostile, when the network is parted
+//!            └──────────────────────────────────────────┘
 //! ```
 //!
 //! Every node is made of the crates that decide in the real one, joined the same way. Made up are only time, links and
@@ -12,6 +12,7 @@
 //! handshake is so many round trips. What nodes say is not packed into frames; discovery's packets are real and signed.
 //! The same seed gives the same history.
 
+mod blocks;
 mod discovery;
 mod discv5;
 mod hostile;

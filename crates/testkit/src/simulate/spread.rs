@@ -1,7 +1,9 @@
 //! What one node has, all have soon.
 
 use super::{
-    Size, percentile, seconds,
+    Size,
+    blocks::{Blocks, Source},
+    percentile, seconds,
     talk::transfer,
     world::{Links, World},
 };
@@ -25,6 +27,7 @@ pub(super) fn run(size: Size, seed: u64) -> Outcome {
         peers.iter().min().copied().unwrap_or_default(),
         percentile(&mut peers, 50).unwrap_or_default()
     );
+    let blocks = tell_blocks(&mut world, count, rounds)?;
     let mut transactions = Vec::new();
     for _ in 0..rounds {
         let from = world.any(count);
@@ -32,7 +35,29 @@ pub(super) fn run(size: Size, seed: u64) -> Outcome {
         world.run(Duration::from_secs(5));
         transactions.push(reached(&world, &hash, count, 99));
     }
-    report("transaction", &mut transactions)
+    report("transaction", &mut transactions)?;
+    report("block", &mut { blocks })
+}
+
+/// One node after the other makes the next block of a chain that all follow.
+fn tell_blocks(world: &mut World, count: usize, rounds: usize) -> Outcome<Vec<Option<Duration>>> {
+    let source = Source::load()?;
+    for node in &mut world.nodes {
+        let mut blocks = Blocks::new(source.follower()?, 1);
+        node.connected().copied().collect::<Vec<_>>().into_iter().for_each(|peer| blocks.joined(peer, world.now));
+        node.blocks = Some(blocks);
+    }
+    let mut times = Vec::new();
+    for (block, total) in source.blocks.iter().take(rounds) {
+        let (from, now) = (world.any(count), world.now);
+        if let Some(blocks) = &mut world.nodes[from].blocks {
+            blocks.sealed(block.clone(), *total, now)?;
+        }
+        world.settle(from);
+        world.run(Duration::from_secs(5));
+        times.push(reached(world, &block.hash, count, 99));
+    }
+    Ok(times)
 }
 
 /// A user gives a node a transaction.

@@ -3,7 +3,7 @@
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Signature, TxKind, keccak256};
 use starling_chainspec::Fork;
-use starling_devp2p::eth::PooledHashes;
+use starling_devp2p::eth::{BlockId, NewBlock, PooledHashes, Request, Response};
 use starling_execution::intrinsic_gas;
 use starling_peers::Offence;
 use starling_primitives::{Address, B256, Bytes, NodeKey, PeerId, Transaction, TxHash, U256};
@@ -25,6 +25,10 @@ pub(super) enum Message {
     Announce(PooledHashes),
     GetPooled { request: u64, hashes: Vec<TxHash> },
     Pooled { request: u64, transactions: Vec<Bytes> },
+    NewBlock(NewBlock),
+    NewBlockHashes(Vec<BlockId>),
+    Ask { id: u64, request: Request },
+    Answer { id: u64, response: Response },
 }
 
 impl Message {
@@ -35,6 +39,13 @@ impl Message {
             }
             Self::Announce(announced) => announced.hashes.len() * 38,
             Self::GetPooled { hashes, .. } => hashes.len() * 33,
+            Self::NewBlock(new) => new.block.len(),
+            Self::NewBlockHashes(blocks) => blocks.len() * 40,
+            Self::Ask { .. } => 64,
+            Self::Answer { response: Response::BlockHeaders(items) | Response::BlockBodies(items), .. } => {
+                items.iter().map(|item| item.len()).sum()
+            }
+            Self::Answer { .. } => 0,
         }
     }
 }
@@ -90,6 +101,8 @@ impl Talker {
                 let transactions = hashes.iter().filter_map(|hash| encode_item(self.pool.get(hash)?)).collect();
                 return Some(Message::Pooled { request, transactions });
             }
+            // about blocks
+            _ => return None,
         };
         self.event(event, now);
         None
