@@ -107,7 +107,7 @@ pub enum Fault {
     Unasked,
     /// A transaction that no honest node passes on.
     BadTransaction,
-    /// A transaction of another type or size than it announced.
+    /// A transaction of another type or size than it announced, or with other blobs than it names.
     BadAnnouncement,
     /// A transaction with blobs sent in full, which must only be announced (EIP-4844).
     BlobBroadcast,

@@ -151,9 +151,11 @@ impl Fetcher {
     /// A peer says that it has a transaction which the pool does not have.
     pub(super) fn announced(&mut self, peer: PeerId, hash: TxHash, tx_type: u8, size_bytes: usize, now: Instant) {
         let fits = match tx_type {
-            BLOB_TYPE => self.config.fetch_blobs && size_bytes <= self.config.blob_tx_bytes_max,
-            other => other <= TX_TYPE_MAX && size_bytes <= self.config.tx_bytes_max,
+            BLOB_TYPE => self.config.fetch_blobs,
+            other => other <= TX_TYPE_MAX,
         };
+        // Whether a size is too large for its type is found out on delivery, like every other lie.
+        let fits = fits && size_bytes <= self.config.tx_bytes_max.max(self.config.blob_tx_bytes_max);
         if !fits || self.is_refused(&hash, now) {
             return;
         }
@@ -195,10 +197,6 @@ impl Fetcher {
         request.stage = RequestStage::Verifying;
         let hashes = request.hashes.clone();
         self.set_idle(peer, id);
-        if items > hashes.len() {
-            self.settle(peer, id, &[]);
-            return None;
-        }
         let as_announced = |hash: &TxHash| {
             let wanted = self.wanted.get(hash)?;
             wanted.announcers.iter().find(|(id, _)| id == peer).map(|(_, announced)| (*hash, *announced))
@@ -208,6 +206,12 @@ impl Fetcher {
             self.settle(peer, id, &[]);
         }
         Some(asked)
+    }
+
+    /// Whether a peer announced a transaction as something else.
+    pub(super) fn contradicts(&self, peer: &PeerId, hash: &TxHash, is: &AnnouncedAs) -> bool {
+        let wanted = self.wanted.get(hash);
+        wanted.is_some_and(|wanted| wanted.announcers.iter().any(|(id, said)| id == peer && !said.fits(is)))
     }
 
     /// A request will not be answered.
@@ -244,12 +248,14 @@ impl Fetcher {
             Judgement::Refused(hash, Refusal::Read(_) | Refusal::Journal(_) | Refusal::BlobStore(_)) => {
                 self.forget(hash)
             }
+            // The hash does not speak of the blobs: another peer may have the right ones.
+            Judgement::Refused(hash, Refusal::Sidecar(_)) => self.remove_announcer(hash, peer),
             Judgement::Refused(hash, _) => {
                 self.refused.insert(*hash, now + REFUSED_FOR);
                 self.forget(hash);
             }
             Judgement::Contradicts(hash) => self.remove_announcer(hash, peer),
-            Judgement::Unasked(_) | Judgement::Garbage => {}
+            Judgement::Unasked(..) | Judgement::Garbage => {}
         }
     }
 

@@ -32,7 +32,7 @@ mod tests;
 mod wire;
 
 pub use event::{Fault, GossipAction, GossipEvent};
-pub use job::{Judgement, Verified, VerifyJob};
+pub use job::{AnnouncedAs, Judgement, Verified, VerifyJob};
 pub use wire::{decode_item, encode_item};
 
 use crate::{PoolConfig, PooledTx};
@@ -242,7 +242,11 @@ impl Gossip {
             judgements.iter().filter_map(Judgement::hash).for_each(|hash| from.known.insert(&hash));
         }
         // One fault a message: a list of a thousand bad transactions is one mistake of its sender.
-        if let Some(fault) = judgements.iter().filter_map(Judgement::fault).max() {
+        let fault = |one: &Judgement| match one {
+            Judgement::Unasked(hash, is) if self.fetcher.contradicts(&peer, hash, is) => Some(Fault::BadAnnouncement),
+            other => other.fault(),
+        };
+        if let Some(fault) = judgements.iter().filter_map(fault).max() {
             self.actions.push_back(GossipAction::Penalise { peer, fault });
         }
         for judgement in &judgements {

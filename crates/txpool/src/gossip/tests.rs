@@ -243,8 +243,9 @@ fn what_did_not_fit_into_an_answer_is_asked_for_again() {
 #[test]
 fn liars_are_found_out_before_a_signature_is_recovered() {
     let honest = txs(3);
-    let check = |change: &dyn Fn(&mut PooledHashes), answer: Vec<Bytes>, expect: Fault| {
+    let check = |change: &dyn Fn(&mut PooledHashes), answer: Vec<Bytes>, checked: usize, expect: Fault| {
         let mut round = Round::new(1);
+        let mut left = checked;
         let mut announced =
             PooledHashes { types: vec![2], sizes: vec![honest[0].size_bytes as u32], hashes: vec![honest[0].hash] };
         change(&mut announced);
@@ -255,7 +256,10 @@ fn liars_are_found_out_before_a_signature_is_recovered() {
         for action in round.actions() {
             match action {
                 GossipAction::Verify(job) => {
-                    let verified = job.run_with(|_, _| panic!("not to be checked"));
+                    let verified = job.run_with(|_, _| {
+                        left = left.checked_sub(1).expect("not to be checked");
+                        Ok(())
+                    });
                     round.event(GossipEvent::Verified(verified));
                 }
                 action => round.gossip.actions.push_back(action),
@@ -267,12 +271,47 @@ fn liars_are_found_out_before_a_signature_is_recovered() {
     };
     let same = |_: &mut PooledHashes| {};
     let one = || items(&honest[..1]);
-    check(&|announced| announced.sizes[0] += 9, one(), Fault::BadAnnouncement);
-    check(&|announced| announced.types[0] = 1, one(), Fault::BadAnnouncement);
-    check(&same, items(&honest[1..2]), Fault::Unasked);
-    check(&same, items(&honest[..2]), Fault::Unasked);
-    check(&same, Vec::new(), Fault::UselessAnswer);
-    check(&same, vec![Bytes::from_static(&[0x82, 1, 2, 3])], Fault::BadTransaction);
+    check(&|announced| announced.sizes[0] += 9, one(), 0, Fault::BadAnnouncement);
+    check(&|announced| announced.types[0] = 1, one(), 0, Fault::BadAnnouncement);
+    check(&same, items(&honest[1..2]), 0, Fault::Unasked);
+    check(&same, items(&honest[..2]), 1, Fault::Unasked);
+    check(&same, Vec::new(), 0, Fault::UselessAnswer);
+    check(&same, vec![Bytes::from_static(&[0x82, 1, 2, 3])], 0, Fault::BadTransaction);
+}
+
+#[test]
+fn wrong_blobs_are_asked_of_the_next_announcer() {
+    let mut round = Round::new(2);
+    let txs = txs(1);
+    round.announce(1, &txs);
+    round.announce(2, &txs);
+    round.pass(SOON);
+    let (liar, request, _) = round.requests().remove(0);
+    round.event(GossipEvent::Pooled { peer: liar, request, transactions: items(&txs) });
+    let Some(GossipAction::Verify(job)) = round.gossip.poll() else { panic!("to be verified") };
+    round.event(GossipEvent::Verified(job.run_with(|_, _| Err(Refusal::Sidecar("wrong".to_owned())))));
+    let mut actions = round.actions();
+    assert!(matches!(actions[0], GossipAction::Penalise { peer, fault: Fault::BadAnnouncement } if peer == liar));
+    assert!(matches!(actions.remove(1), GossipAction::Request { peer, .. } if peer != liar));
+}
+
+#[test]
+fn what_comes_unasked_must_be_as_announced_too() {
+    let mut round = Round::new(1);
+    let txs = txs(2);
+    let announced = PooledHashes {
+        types: vec![2, 2],
+        sizes: vec![300 << 10, 300 << 10],
+        hashes: txs.iter().map(|tx| tx.hash).collect(),
+    };
+    round.event(GossipEvent::Announced { peer: peer(1), announced });
+    round.pass(SOON);
+    let (who, request, hashes) = round.requests().remove(0);
+    assert_eq!(hashes.len(), 1, "so large ones come one by one");
+    round.event(GossipEvent::Pooled { peer: who, request, transactions: items(&txs[1..]) });
+    let GossipAction::Verify(job) = round.actions().remove(0) else { panic!("to be verified") };
+    round.event(GossipEvent::Verified(job.run_with(|_, _| panic!("not to be checked"))));
+    assert_eq!(round.faults(), [(peer(1), Fault::BadAnnouncement)]);
 }
 
 #[test]
