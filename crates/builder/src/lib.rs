@@ -4,6 +4,7 @@
 //! parent, Attributes ─► header draft ─► begin ─► candidates, best first ─► end ─► roots ─► Built
 //!                                               └ one that does not fit is left out, with its sender's later ones
 //! PayloadJobs: fork choice with attributes ─► id │ thread: empty block ─► full block ─► better ones ─► taken
+//! seal: whose turn it is on Clique, when and with which vote; the block is then built as any other, and sealed
 //! ```
 //!
 //! A block built here is run by the same code that runs it on import ([`BlockInProgress`] of `execution`), its root
@@ -22,6 +23,7 @@ mod jobs;
 mod payload_id;
 mod pending;
 mod pool;
+pub mod seal;
 
 pub use attributes::{Attributes, Authorship, BuildOptions, GAS_LIMIT_TARGET_DEFAULT};
 pub use build::{Limits, Parent, build, build_for_seal};

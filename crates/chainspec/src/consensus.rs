@@ -115,12 +115,14 @@ fn clique_signer(header: &Header) -> Option<Address> {
         _ => return None,
     };
     let signature = Signature::from_bytes_and_parity(seal.get(..CLIQUE_SEAL_BYTES - 1)?, parity);
-    let unsealed = Header { extra_data: header.extra_data.slice(..vanity_bytes), ..header.clone() };
-    starling_primitives::recover_address(&signature, seal_hash(&unsealed))
+    starling_primitives::recover_address(&signature, clique_seal_hash(header)?)
 }
 
-fn seal_hash(unsealed: &Header) -> B256 {
+/// What a Clique signer signs: the hash of the header with the seal cut off. None if there is no room for one.
+pub fn clique_seal_hash(header: &Header) -> Option<B256> {
+    let unsealed_bytes = header.extra_data.len().checked_sub(CLIQUE_SEAL_BYTES)?;
+    let unsealed = Header { extra_data: header.extra_data.slice(..unsealed_bytes), ..header.clone() };
     let mut rlp = Vec::with_capacity(unsealed.length());
     unsealed.encode(&mut rlp);
-    keccak256(rlp)
+    Some(keccak256(rlp))
 }

@@ -11,7 +11,7 @@ mod overrides;
 mod spec;
 
 pub use compat::{Incompatible, compatible};
-pub use consensus::{CLIQUE_SEAL_BYTES, Consensus, FINALITY_DEPTH_BLOCKS};
+pub use consensus::{CLIQUE_SEAL_BYTES, Consensus, FINALITY_DEPTH_BLOCKS, clique_seal_hash};
 pub use fork::{Fork, UnknownFork};
 pub use fork_id::{ForkFilter, ForkHash, ForkId, ForkIdError};
 pub use genesis::{GenesisError, GenesisState, state_root};
