@@ -71,6 +71,16 @@ impl Datadir {
         self.root.join("blobs")
     }
 
+    /// Key files.
+    pub(crate) fn keystore(&self) -> PathBuf {
+        self.root.join("keystore")
+    }
+
+    /// The last block that was sealed here.
+    pub(crate) fn sealed(&self) -> PathBuf {
+        self.root.join("sealed")
+    }
+
     /// The genesis that a datadir was initialised with, if it is not a built-in one.
     pub(crate) fn genesis_json(&self) -> PathBuf {
         self.root.join("genesis.json")

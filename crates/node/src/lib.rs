@@ -24,6 +24,7 @@ mod node;
 mod p2p;
 mod pool;
 mod process;
+mod sealer;
 mod shutdown;
 mod size;
 mod store;

@@ -7,9 +7,10 @@ use crate::{
     gossip::{self, GossipParts},
     memory::MemoryBudget,
     metrics::Exporter,
-    p2p::{P2p, Told},
+    p2p::P2p,
     pool,
     process::{self, STACK_SIZE_BYTES, cores},
+    sealer,
     shutdown::Shutdown,
     store::{IfMissing, Store},
     sync::{SyncHandle, SyncParts},
@@ -74,6 +75,7 @@ struct Addresses {
 impl Node {
     /// Brings a node up: returns when all ports listen.
     pub(crate) fn start(args: &NodeArgs) -> Result<Self, Failure> {
+        let args = &args.settled();
         process::raise_open_files();
         warm_up_kzg()?;
         let recorder = args.metrics.on.then(Exporter::recorder).transpose()?;
@@ -93,7 +95,11 @@ impl Node {
             let pools = Pools { queries, imports };
             let sync = node.start_sync(args, &budget, &handle, &pool, pools.clone());
             let context = rpc_context(args, &budget, &node.store, &handle, pools, pool, network, sync)?;
-            node.listen(args, context, recorder)
+            let (pool, signers) = (context.pool.clone(), context.signers.clone());
+            let addresses = node.listen(args, context, recorder)?;
+            let _runtime = node.runtime.enter();
+            sealer::start(&args.sealer, &node.store.datadir, &handle, &pool, &signers)?;
+            Ok(addresses)
         });
         let addresses = match started {
             Ok(addresses) => addresses,
@@ -170,7 +176,7 @@ impl Node {
             pool: pool.clone(),
             network: p2p.network.clone(),
             workers: QueryPool::over("gossip", pools.queries, GOSSIP_JOBS_MAX),
-            follows: follows(chain.clone(), p2p.told.clone(), sync.clone()),
+            follows: follows(chain.clone(), sync.clone()),
         };
         tokio::spawn(gossip::run(gossip, heard));
         self.ends_when_synced = args.sync.exit_when_synced.then(|| sync.clone());
@@ -290,11 +296,12 @@ impl Node {
     }
 }
 
-/// Whether our head is the network's: nothing is being synced, and where a consensus client leads, it has named a head.
-fn follows(chain: ChainHandle, told: Told, sync: SyncHandle) -> Box<dyn Fn() -> bool + Send> {
+/// Whether our head may be the network's: nothing is being synced, and a chain that will merge has.
+fn follows(chain: ChainHandle, sync: SyncHandle) -> Box<dyn Fn() -> bool + Send> {
     Box::new(move || {
-        let led = chain.spec().consensus.terminal_total_difficulty().is_some();
-        sync.progress().is_none() && (!led || told.get())
+        let view = chain.view();
+        let merges = view.spec().consensus.terminal_total_difficulty().is_some();
+        sync.progress().is_none() && (!merges || view.spec().is_proof_of_stake(view.head_header()))
     })
 }
 
@@ -382,7 +389,7 @@ fn rpc_context(
         }),
     };
     let limits = RpcLimits::default();
-    let building = BuildOptions::default();
+    let building = args.sealer.options();
     Ok(RpcContext {
         chain: chain.clone(),
         client_version: version::client(args.identity.as_deref()),

@@ -5,6 +5,7 @@ mod node_args;
 mod overrides;
 mod p2p_args;
 mod pool_args;
+mod sealer_args;
 mod sync_args;
 pub(crate) mod unavailable;
 
@@ -13,6 +14,7 @@ pub(crate) use node_args::NodeArgs;
 pub(crate) use overrides::Overrides;
 pub(crate) use p2p_args::{BootnodeArgs, KeyArgs, KeyCommand, P2pArgs, P2pCommand, P2pCrawlArgs, P2pInfoArgs};
 pub(crate) use pool_args::PoolArgs;
+pub(crate) use sealer_args::SealerArgs;
 pub(crate) use sync_args::SyncArgs;
 
 use crate::{logging::LogFormat, size::Size};

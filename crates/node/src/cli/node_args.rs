@@ -1,4 +1,4 @@
-use super::{DatadirArgs, LogArgs, NetworkArgs, Overrides, PoolArgs, StorageArgs, SyncArgs};
+use super::{DatadirArgs, LogArgs, NetworkArgs, Overrides, PoolArgs, SealerArgs, StorageArgs, SyncArgs};
 use crate::size::Size;
 use clap::Args;
 use starling_primitives::U256;
@@ -44,6 +44,9 @@ pub(crate) struct NodeArgs {
     pub pool: PoolArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub sealer: SealerArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub metrics: MetricsArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -51,6 +54,20 @@ pub(crate) struct NodeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub log: LogArgs,
+}
+
+impl NodeArgs {
+    /// What `--dev` brings along: its chain, and no peers, since nobody else seals it.
+    pub(crate) fn settled(&self) -> Self {
+        let mut args = self.clone();
+        if args.sealer.dev {
+            args.datadir.chain.get_or_insert_with(|| "dev".into());
+            args.network.no_discover = true;
+            args.network.max_peers = 0;
+            args.network.addr.get_or_insert(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+        }
+        args
+    }
 }
 
 /// JSON-RPC over HTTP.

@@ -3,14 +3,12 @@
 use clap::{Arg, ArgAction, Command};
 
 /// What is missing, and the flags that need it.
-const TABLE: [(&str, &[&str]); 8] = [
+const TABLE: [(&str, &[&str]); 6] = [
     ("JSON-RPC from browser pages of other origins (CORS)", &["http.corsdomain"]),
     ("JSON-RPC over WebSocket", &["ws", "ws.addr", "ws.port", "ws.api", "ws.origins"]),
     ("proofs at any depth", &["history.proofs"]),
     ("a journal of transactions elsewhere (it is in the datadir, always on)", &["txpool.journal", "txpool.rejournal"]),
-    ("sealing a development chain", &["dev", "dev.period"]),
-    ("sealing blocks", &["sealer", "password", "unlock"]),
-    ("building blocks", &["miner.extradata", "miner.gaslimit", "miner.etherbase"]),
+    ("accounts that sign for whoever asks", &["unlock"]),
     ("the dashboard", &["dashboard", "dashboard.port"]),
 ];
 

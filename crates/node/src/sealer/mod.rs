@@ -1,0 +1,151 @@
+//! Blocks of our own: the sealer of a development chain, or one signer of a Clique network.
+//!
+//! ```text
+//! head or time ─► builder::seal says when and what ─► block out of the pool ─► seal ─► record, synced ─► import
+//! ```
+//!
+//! A sealed block goes the door that every block goes; from there on it is the head, and gossip's. Nothing is decided
+//! here but the waiting.
+
+mod clique;
+mod dev;
+mod keys;
+mod record;
+
+pub(crate) use keys::dev_accounts;
+
+use crate::{cli::SealerArgs, datadir::Datadir, failure::Failure};
+use starling_builder::{Attributes, Authorship, BuildOptions, Built, Limits, Parent, best_for, build, build_for_seal};
+use starling_chain::{ChainHandle, ImportOutcome};
+use starling_chainspec::Consensus;
+use starling_primitives::{BlockRef, Header};
+use starling_rpc::Signers;
+use starling_txpool::PoolHandle;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// What a sealer works with.
+#[derive(Clone)]
+pub(super) struct Sealer {
+    chain: ChainHandle,
+    pool: PoolHandle,
+    options: BuildOptions,
+}
+
+/// Why a block was not sealed; the next one may be.
+#[derive(Debug, thiserror::Error)]
+enum SealError {
+    #[error("cannot be built: {0}")]
+    Build(#[from] starling_builder::BuildError),
+    #[error("state cannot be read: {0}")]
+    Read(#[from] starling_primitives::ReadError),
+    #[error("the chain: {0}")]
+    Chain(#[from] starling_chain::ChainError),
+    #[error("the chain does not take it: {0:?}")]
+    Refused(Box<ImportOutcome>),
+    #[error("{0}")]
+    Record(#[from] record::RecordError),
+    #[error("the head has moved on")]
+    HeadMoved,
+    #[error("its thread failed")]
+    Panicked,
+}
+
+/// Starts the sealer that the flags ask for, on the current runtime; without such a flag nothing.
+pub(crate) fn start(
+    args: &SealerArgs,
+    datadir: &Datadir,
+    chain: &ChainHandle,
+    pool: &PoolHandle,
+    signers: &Signers,
+) -> Result<(), Failure> {
+    let sealer = Sealer { chain: chain.clone(), pool: pool.clone(), options: args.options() };
+    let consensus = &chain.spec().consensus;
+    if args.dev {
+        if *consensus != Consensus::Dev {
+            return Err(Failure::usage("--dev needs a development chain, and the datadir holds another one")
+                .remedy("take another --datadir, or a genesis with `dev: {}` in its config"));
+        }
+        let first = keys::unlock_dev(chain, signers);
+        let etherbase = args.etherbase.or(first).unwrap_or_default();
+        tokio::spawn(dev::run(sealer.clone(), (!args.dev_period.is_zero()).then_some(args.dev_period), etherbase));
+    }
+    if let Some(named) = &args.sealer {
+        if !matches!(consensus, Consensus::Clique { .. }) {
+            return Err(Failure::usage("--sealer needs a chain of proof of authority (Clique)")
+                .remedy("use --chain testnet, or a genesis with `clique` in its config"));
+        }
+        let key = keys::load(named, args.password.as_deref(), datadir)?;
+        let record = record::Record::open(&datadir.sealed())?;
+        tokio::spawn(clique::run(sealer, key, record));
+    }
+    Ok(())
+}
+
+impl Sealer {
+    /// Builds a block on a head, on a thread that may block.
+    async fn build(
+        &self,
+        head: BlockRef,
+        attributes: Attributes,
+        authorship: Option<Authorship>,
+    ) -> Result<Built, SealError> {
+        let sealer = self.clone();
+        let build = move || sealer.build_now(head, &attributes, authorship.as_ref());
+        tokio::task::spawn_blocking(build).await.map_err(|_| SealError::Panicked)?
+    }
+
+    fn build_now(
+        &self,
+        head: BlockRef,
+        attributes: &Attributes,
+        authorship: Option<&Authorship>,
+    ) -> Result<Built, SealError> {
+        let view = self.chain.view();
+        if view.head() != head {
+            return Err(SealError::HeadMoved);
+        }
+        let (state, header) = (view.head_state(), view.head_header());
+        let parent = Parent { header, state: &state };
+        let next = Header {
+            base_fee_per_gas: header.base_fee_per_gas.map(|_| starling_validation::next_base_fee(header)),
+            number: header.number + 1,
+            timestamp: attributes.timestamp,
+            excess_blob_gas: header.excess_blob_gas,
+            ..Header::default()
+        };
+        let mut candidates = best_for(&self.pool, view.spec(), &next, &self.options);
+        Ok(match authorship {
+            Some(authorship) => {
+                // No blobs on Clique: nobody would keep them.
+                let limits = Limits { blobs_max: Some(0), ..Limits::default() };
+                build_for_seal(view.spec(), parent, attributes, authorship, &mut candidates, &limits)?
+            }
+            None => {
+                let limits = Limits { blobs_max: self.options.blobs_max, ..Limits::default() };
+                build(view.spec(), parent, attributes, &mut candidates, &limits)?
+            }
+        })
+    }
+
+    /// Hands a sealed block to the chain.
+    async fn import(&self, built: &Built) -> Result<BlockRef, SealError> {
+        let block = built.prepare();
+        let at = block.at();
+        match self.chain.import(Arc::new(block)).await? {
+            ImportOutcome::Valid | ImportOutcome::Known => {}
+            other => return Err(SealError::Refused(Box::new(other))),
+        }
+        let transactions = built.block.body.transactions.len();
+        tracing::info!(number = at.number, hash = %at.hash, transactions, gas = built.block.header.gas_used, "sealed");
+        metrics::counter!("sealer_blocks_sealed_total").increment(1);
+        Ok(at)
+    }
+}
+
+/// Since 1970, by the machine's clock.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
