@@ -29,6 +29,7 @@ mod shutdown;
 mod size;
 mod store;
 mod sync;
+mod testnet;
 mod verify;
 mod version;
 

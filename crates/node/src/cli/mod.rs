@@ -7,6 +7,7 @@ mod p2p_args;
 mod pool_args;
 mod sealer_args;
 mod sync_args;
+mod testnet_args;
 pub(crate) mod unavailable;
 
 pub(crate) use network_args::{Nat, NetworkArgs, urls};
@@ -16,6 +17,7 @@ pub(crate) use p2p_args::{BootnodeArgs, KeyArgs, KeyCommand, P2pArgs, P2pCommand
 pub(crate) use pool_args::PoolArgs;
 pub(crate) use sealer_args::SealerArgs;
 pub(crate) use sync_args::SyncArgs;
+pub(crate) use testnet_args::{FolderArgs, LoadArgs, PartitionArgs, TestnetArgs, TestnetCommand, UpArgs};
 
 use crate::{logging::LogFormat, size::Size};
 use clap::{Args, Parser, Subcommand};
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Bootnode(Box<BootnodeArgs>),
     /// Makes and looks at node keys
     Key(KeyArgs),
+    /// Runs a network of one's own on this machine
+    Testnet(TestnetArgs),
     /// Prints version, commit and platform
     Version,
     /// Removes the database of a datadir; keys and configuration stay

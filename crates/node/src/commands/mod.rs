@@ -18,9 +18,10 @@ use crate::{
     shutdown::Shutdown,
     size::human,
     store::{IfMissing, NamedChain, Store},
-    version,
+    testnet, version,
 };
 use clap::ArgMatches;
+pub(crate) use rpc_client::{Endpoint, call};
 use starling_chain::ChainConfig;
 use std::{
     fs,
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::P2p(args) => p2p::run(&args.command),
         Command::Bootnode(args) => p2p::bootnode(&args),
         Command::Key(args) => p2p::key(&args.command),
+        Command::Testnet(args) => testnet::run(&args.command),
         Command::Version => say(&version::long()),
         Command::Removedb(args) => removedb(&args),
         Command::Config(args) => {
@@ -57,7 +59,7 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// Writes a result to stdout. A reader that has gone away is no failure.
-fn say(text: &str) -> Result<(), Failure> {
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(error)),
         _ => Ok(()),

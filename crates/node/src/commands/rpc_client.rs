@@ -17,7 +17,7 @@ const ANSWER_SIZE_BYTES_MAX: u64 = 1 << 30;
 
 /// Where a node is reached.
 #[derive(Debug, Clone)]
-pub(super) enum Endpoint {
+pub(crate) enum Endpoint {
     /// Its socket.
     Ipc(PathBuf),
     /// `http://HOST:PORT/PATH`
@@ -25,7 +25,7 @@ pub(super) enum Endpoint {
 }
 
 /// Sends one call and returns the whole response object.
-pub(super) fn call(endpoint: &Endpoint, method: &str, params: &[Value]) -> Result<Value, Failure> {
+pub(crate) fn call(endpoint: &Endpoint, method: &str, params: &[Value]) -> Result<Value, Failure> {
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
     match endpoint {
         Endpoint::Ipc(path) => call_ipc(path, &request),

@@ -1,0 +1,105 @@
+//! `testnet`: a network of one's own on this machine.
+//!
+//! ```text
+//! DIR/genesis.json            signers and funded accounts
+//! DIR/node-1/  sealer.key     whoever seals has a key
+//!              data/          what `starling node` keeps; node.json says where it is reached
+//!              node.log       what it says
+//! ```
+//!
+//! The folder is all there is: which nodes exist, and which run, is read from it. The first node is the one that the
+//! others are told; they find each other by discv5. Nodes are processes of their own and outlive the command.
+
+mod check;
+mod folder;
+mod load;
+mod partition;
+mod process;
+mod rpc;
+mod setup;
+
+use crate::{
+    cli::{FolderArgs, TestnetCommand, UpArgs},
+    commands::say,
+    failure::Failure,
+};
+use folder::{Member, Network};
+
+/// Runs a command.
+pub(crate) fn run(command: &TestnetCommand) -> Result<(), Failure> {
+    match command {
+        TestnetCommand::Up(args) => up(args),
+        TestnetCommand::Down(args) => down(args),
+        TestnetCommand::Status(args) => status(args),
+        TestnetCommand::AddNode(args) => add_node(args),
+        TestnetCommand::Load(args) => load::run(args),
+        TestnetCommand::Partition(args) => partition::run(args),
+    }
+}
+
+fn up(args: &UpArgs) -> Result<(), Failure> {
+    let network = match Network::open(&args.folder.dir)? {
+        Some(network) => network,
+        None => setup::create(args)?,
+    };
+    let started = network.start()?;
+    if started == 0 {
+        say("the network runs already")?;
+    }
+    check::agree(&network)?;
+    check::transfer(&network)?;
+    describe(&network)
+}
+
+fn down(args: &FolderArgs) -> Result<(), Failure> {
+    let network = Network::existing(&args.dir)?;
+    let stopped = network.stop()?;
+    say(&format!("{stopped} nodes stopped; `starling testnet up` starts them again where they were"))
+}
+
+fn status(args: &FolderArgs) -> Result<(), Failure> {
+    let network = Network::existing(&args.dir)?;
+    say("node      process  URL                          head       peers  waiting")?;
+    for member in &network.members {
+        say(&check::line(member))?;
+    }
+    Ok(())
+}
+
+fn add_node(args: &FolderArgs) -> Result<(), Failure> {
+    let network = Network::existing(&args.dir)?;
+    if network.running().next().is_none() {
+        return Err(Failure::new("the network does not run").remedy("start it with `starling testnet up`"));
+    }
+    let network = network.with_one_more()?;
+    network.start()?;
+    check::agree(&network)?;
+    match network.members.last() {
+        Some(member) => say(&check::line(member)),
+        None => Ok(()),
+    }
+}
+
+/// What a user wants to know of a network that has just come up.
+fn describe(network: &Network) -> Result<(), Failure> {
+    let settings = &network.settings;
+    say(&format!("\n{} nodes run and agree; chain id {}", network.members.len(), settings.chain_id))?;
+    for member in &network.members {
+        let role = if member.seals() { "seals" } else { "" };
+        say(&format!("  {:<8} {:<28} {role}", member.name, member.http().unwrap_or_default()))?;
+    }
+    say("accounts with ether; everybody knows these keys:")?;
+    for (address, key) in crate::sealer::dev_accounts().take(ACCOUNTS_SHOWN) {
+        say(&format!("  {address}  0x{}", key.to_hex()))?;
+    }
+    if let Some(record) = network.members.first().and_then(Member::record) {
+        say(&format!(
+            "another machine joins with the same {} and\n  starling node --chain genesis.json --bootnodes {record}",
+            network.genesis().display()
+        ))?;
+    }
+    say("logs, keys and data lie in its folder; look with `starling testnet status`, stop with `starling testnet down`")
+}
+
+/// Accounts that are shown; the genesis has more.
+const ACCOUNTS_SHOWN: usize = 3;
