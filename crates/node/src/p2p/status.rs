@@ -27,7 +27,7 @@ impl Told {
         }
     }
 
-    pub(crate) fn get(&self) -> bool {
+    fn get(&self) -> bool {
         self.told.load(Ordering::Relaxed)
     }
 }

@@ -18,7 +18,7 @@ const TOOL_OF_CHAIN: &str = "devp2p-1.17.5";
 /// The newest tool.
 const TOOL_NEWEST: &str = "devp2p";
 
-/// The tests of `eth-test` that need no transaction pool, in the tool's order.
+/// The tests of `eth-test`, in the tool's order.
 const ETH_TESTS: &[&str] = &[
     "Status",
     "MaliciousHandshake",
@@ -33,6 +33,13 @@ const ETH_TESTS: &[&str] = &[
     "GetBlockBodies",
     "GetReceipts",
     "GetLargeReceipts",
+    "LargeTxRequest",
+    "Transaction",
+    "InvalidTxs",
+    "NewPooledTxs",
+    "BlobViolations",
+    "TestBlobTxWithoutSidecar",
+    "TestBlobTxWithMismatchedSidecar",
 ];
 
 /// One run of the tool.
