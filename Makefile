@@ -7,6 +7,7 @@ CARGO    ?= cargo
 STARLING  = target/debug/starling
 TESTKIT   = $(CARGO) run --quiet --locked --package starling-testkit --
 CONFORMANCE = $(CARGO) run --quiet --locked --release --package starling-testkit --bin conformance --
+SIMULATE  = $(CARGO) run --quiet --locked --release --package starling-testkit --bin testkit -- simulate
 SAMPLE    = crates/testkit/samples/rpc-compat
 DATADIR  ?= target/run
 HTTP_PORT ?= 8545
@@ -36,6 +37,11 @@ build: ## build the starling binary for work on it (quick build, good speed)
 .PHONY: release
 release: ## build the starling binary for use: target/dist/starling
 	STARLING_COMMIT=$$(git rev-parse HEAD 2>/dev/null) $(CARGO) build --locked --profile dist --package starling
+
+.PHONY: testnet
+testnet: build ## a network of four nodes on this machine, two of them sealers (FLAGS="--nodes 6"; docs/TESTNET.md)
+	@$(STARLING) testnet up $(FLAGS)
+	@echo 'here the command is $(STARLING)'
 
 ##@ Check
 
@@ -94,6 +100,13 @@ fuzz-execution: ## random chains in layers, in plain maps and in geth's evm (STA
 .PHONY: mutations
 mutations: ## change one rule at a time in a copy: the conformance runner must notice
 	$(TESTKIT) mutate $(FLAGS)
+
+.PHONY: simulate
+simulate: ## networks of up to 1,000 nodes in virtual time, minutes each; simulate-NAME runs one (FLAGS="--seed S")
+	$(SIMULATE) $(FLAGS)
+
+simulate-%:
+	$(SIMULATE) $* $(FLAGS)
 
 ##@ Check beside real peers (built from their sources into target/peers; needs Go)
 
