@@ -33,6 +33,11 @@ impl KnownGood {
         self.peers.insert(peer.id, (peer.addr, now));
     }
 
+    /// A known peer listens elsewhere now; whether that is news.
+    pub(crate) fn moved(&mut self, peer: &PeerId, addr: SocketAddr) -> bool {
+        self.peers.get_mut(peer).is_some_and(|(known, _)| std::mem::replace(known, addr) != addr)
+    }
+
     pub(crate) fn remove(&mut self, peer: &PeerId) {
         self.peers.remove(peer);
     }

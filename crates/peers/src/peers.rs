@@ -19,6 +19,7 @@ use starling_discovery::Enode;
 use starling_primitives::PeerId;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
     time::Instant,
 };
 
@@ -111,7 +112,7 @@ impl Peers {
     /// Something happened. Call [`Self::poll`] until it has nothing more.
     pub fn handle(&mut self, event: PeerEvent, now: Instant) {
         match event {
-            PeerEvent::Candidate { id, addr } => self.dialing.offer(KnownPeer { id, addr }),
+            PeerEvent::Candidate { id, addr } => self.candidate(id, addr),
             PeerEvent::Incoming { connection, from } => self.incoming(connection, from, now),
             PeerEvent::Identified { connection, id } => self.identified(connection, id, now),
             PeerEvent::Ready { connection } => self.ready(connection, now),
@@ -254,6 +255,14 @@ impl Peers {
         self.set_stage(connection, Stage::Closing, now);
         self.act(PeerAction::Drop { connection, reason });
         self.ended(&found, reason, now);
+    }
+
+    fn candidate(&mut self, id: PeerId, addr: SocketAddr) {
+        // What failed where it was says nothing of where it is; an address that failed still waits.
+        if self.known.moved(&id, addr) {
+            self.backoffs.forget(&id);
+        }
+        self.dialing.offer(KnownPeer { id, addr });
     }
 
     fn ready(&mut self, connection: ConnectionId, now: Instant) {

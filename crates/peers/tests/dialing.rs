@@ -62,6 +62,18 @@ fn known_peers_of_an_earlier_run_are_dialed_without_discovery() {
 }
 
 #[test]
+fn a_known_peer_that_moved_is_dialed_where_it_is() {
+    let known = vec![KnownPeer { id: name(1), addr: far(1) }];
+    let mut world = World::with(config(10), vec![], known, 3);
+    world.nodes.insert(name(1), (far(2), Manner::Answers));
+    world.run(MINUTE * 10);
+    assert_eq!(world.peers.counts().outbound, 0);
+    world.tell(PeerEvent::Candidate { id: name(1), addr: far(2) });
+    assert_eq!(world.peers.counts().outbound, 1);
+    assert_eq!(world.peers.known_good().next().map(|peer| peer.addr), Some(far(2)));
+}
+
+#[test]
 fn boot_nodes_are_the_last_resort() {
     let boot = vec![KnownPeer { id: name(9), addr: far(9) }];
     let mut world = World::with(config(10), boot.clone(), vec![], 4);
