@@ -17,7 +17,10 @@ use starling_primitives::{
 use starling_state::{BlockId, ChainView, StateView};
 use starling_validation::{next_base_fee, next_excess_blob_gas};
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::broadcast;
@@ -67,6 +70,8 @@ struct Shared {
     news: broadcast::Sender<PoolNews>,
     keep: Keep,
     blobs: Option<Arc<BlobStore>>,
+    /// Whether all blobs have the proofs that came with Osaka.
+    proofs_are_new: AtomicBool,
 }
 
 impl std::fmt::Debug for PoolHandle {
@@ -114,6 +119,7 @@ impl PoolHandle {
             news: broadcast::Sender::new(NEWS_MAX),
             keep: Box::new(keep),
             blobs,
+            proofs_are_new: AtomicBool::new(false),
             spec,
         };
         Self { shared: Arc::new(shared) }
@@ -151,7 +157,7 @@ impl PoolHandle {
         let (tx, sidecar) = blobs::split(bytes)?;
         let sender = self.checked_sender(&tx, origin)?;
         let fork = self.head().fork;
-        blobs::check_shape(fork, &tx, &sidecar)?;
+        blobs::check_shape(&tx, &sidecar)?;
         let mut tx = PooledTx::new(tx, sender, None, origin, Instant::now());
         {
             let (pool, facts) = self.lock_with_facts(&sender, view)?;
@@ -265,11 +271,45 @@ impl PoolHandle {
         Ok(())
     }
 
-    /// Drops what has waited too long.
+    /// Drops what has waited too long. After a fork that wants other proofs of blobs it makes them, which takes half a
+    /// second a blob: for threads that may block.
     pub fn expire(&self) {
-        let mut pool = self.shared.pool.lock();
-        pool.expire(Instant::now());
-        self.tell(&mut pool);
+        {
+            let mut pool = self.shared.pool.lock();
+            pool.expire(Instant::now());
+            self.tell(&mut pool);
+        }
+        self.renew_proofs();
+    }
+
+    fn renew_proofs(&self) {
+        let Some(store) = &self.shared.blobs else { return };
+        let (fork, txs) = {
+            let pool = self.shared.pool.lock();
+            (pool.head().fork, pool.with_blobs())
+        };
+        // Once is enough: what comes later is given the right ones at once.
+        if fork < Fork::Osaka || self.shared.proofs_are_new.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let is_old =
+            |sidecar: &BlobTransactionSidecarVariant| matches!(sidecar, BlobTransactionSidecarVariant::Eip4844(_));
+        for tx in txs {
+            let Some(sidecar) = tx.sidecar().filter(|sidecar| is_old(sidecar)) else { continue };
+            let Ok(sidecar) = blobs::with_proofs_of(fork, (*sidecar).clone()) else { continue };
+            let Some(bytes) = blobs::join(&tx.tx, &sidecar) else { continue };
+            if let Err(error) = store.put(tx.hash, &bytes, tx.tx.blob_versioned_hashes().unwrap_or_default()) {
+                tracing::warn!(tx = %tx.hash, %error, "cannot renew the proofs of its blobs");
+                self.shared.proofs_are_new.store(false, Ordering::Relaxed);
+                continue;
+            }
+            let mut pool = self.shared.pool.lock();
+            match store.take_up(tx.hash) {
+                Some(blobs) if pool.get(&tx.hash).is_some() => pool.renew_blobs(&tx.hash, blobs),
+                // It left meanwhile. If it was mined, a reorg may want it; finality will not, so it goes.
+                _ => store.remove(&tx.hash),
+            }
+        }
     }
 
     /// Drops a transaction on request; false if it is not here.

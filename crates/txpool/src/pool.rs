@@ -1,7 +1,7 @@
 //! The pool as a value: rows of accounts, what they are worth, and the limits of all together.
 
 use crate::{
-    Best, BestParams, Departure, Explanation, IntrinsicGasRule, Origin, PoolConfig, PooledTx, Refusal, TOLD_MAX,
+    Best, BestParams, Blobs, Departure, Explanation, IntrinsicGasRule, Origin, PoolConfig, PooledTx, Refusal, TOLD_MAX,
     Waiting, account::AccountRow, check, departed::Departed,
 };
 use alloy_primitives::map::{AddressMap, B256Map};
@@ -285,6 +285,25 @@ impl Pool {
         let Some(tx) = self.by_hash.get(hash).cloned() else { return false };
         self.drop_tx(tx.sender, tx.nonce(), Departure::Dropped);
         true
+    }
+
+    /// The blobs of a transaction have other proofs from now on, and so another size.
+    pub(crate) fn renew_blobs(&mut self, hash: &TxHash, blobs: Blobs) {
+        let Some(old) = self.by_hash.get(hash).cloned() else { return };
+        let mut new = (*old).clone();
+        new.set_blobs(Some(blobs));
+        let new = Arc::new(new);
+        self.count_out(&old);
+        self.count_in(&new);
+        if let Some(place) = self.rows.get_mut(&new.sender).and_then(|row| row.txs.get_mut(&new.nonce())) {
+            *place = new.clone();
+        }
+        self.by_hash.insert(*hash, new);
+    }
+
+    /// Transactions with blobs.
+    pub(crate) fn with_blobs(&self) -> Vec<Arc<PooledTx>> {
+        self.by_hash.values().filter(|tx| tx.blobs.is_some()).cloned().collect()
     }
 
     /// Notes why a transaction that was ours is not here.

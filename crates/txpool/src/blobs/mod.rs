@@ -5,8 +5,8 @@
 //!
 //! - Proofs are checked last of all, only for a transaction that the pool would take, and outside every lock: the proof
 //!   of one blob costs as much as a hundred signatures.
-//! - From Osaka on a sidecar carries proofs of cells; one with the older proofs of blobs is taken and given the new ones
-//!   (EIP-7594). Before, it carries proofs of blobs.
+//! - From Osaka on a sidecar carries proofs of cells (EIP-7594), before it carries proofs of blobs. One of the other
+//!   kind is taken and given the proofs that blocks of the fork go with.
 //!
 //! Source: [EIP-4844](https://eips.ethereum.org/EIPS/eip-4844), [EIP-7594](https://eips.ethereum.org/EIPS/eip-7594).
 
@@ -20,7 +20,7 @@ use crate::Refusal;
 use alloy_consensus::{EthereumTxEnvelope, Signed, Transaction as _, TxEip4844WithSidecar, TxType};
 use alloy_eips::{
     eip2718::{Decodable2718, Encodable2718},
-    eip4844::env_settings::EnvKzgSettings,
+    eip4844::{BlobTransactionSidecar, env_settings::EnvKzgSettings},
     eip7594::{BlobTransactionSidecarVariant, CELLS_PER_EXT_BLOB},
 };
 use alloy_rlp::{Encodable, Header};
@@ -102,22 +102,14 @@ pub(crate) fn join(tx: &Transaction, sidecar: &BlobTransactionSidecarVariant) ->
     Some(Travelling::Eip4844(Signed::new_unchecked(whole, *signed.signature(), *signed.hash())).encoded_2718().into())
 }
 
-/// The cheap half of the checks: as many blobs, commitments and proofs as hashes, the hashes of those commitments, and
-/// proofs of a kind that the fork takes.
-pub(crate) fn check_shape(
-    fork: Fork,
-    tx: &Transaction,
-    sidecar: &BlobTransactionSidecarVariant,
-) -> Result<(), Refusal> {
+/// The cheap half of the checks: as many blobs, commitments and proofs as hashes, and the hashes of those commitments.
+pub(crate) fn check_shape(tx: &Transaction, sidecar: &BlobTransactionSidecarVariant) -> Result<(), Refusal> {
     let hashes = tx.blob_versioned_hashes().unwrap_or_default();
     let (proofs, per_blob) = match sidecar {
         BlobTransactionSidecarVariant::Eip4844(sidecar) => (sidecar.proofs.len(), 1),
         BlobTransactionSidecarVariant::Eip7594(sidecar) => (sidecar.cell_proofs.len(), CELLS_PER_EXT_BLOB),
     };
     let object = |what: String| Err(Refusal::Sidecar(what));
-    if fork < Fork::Osaka && per_blob > 1 {
-        return object(format!("unexpected sidecar version 1: {fork} takes version 0"));
-    }
     let (blobs, commitments) = (sidecar.blobs().len(), sidecar.commitments().len());
     if blobs != hashes.len() || commitments != hashes.len() || proofs != hashes.len() * per_blob {
         return object(format!(
@@ -140,10 +132,22 @@ pub(crate) fn check_proofs(
     let settings = EnvKzgSettings::Default.get();
     let refuse = |error: String| Refusal::Sidecar(format!("KZG verification error: {error}"));
     sidecar.validate(hashes, settings).map_err(|error| refuse(error.to_string()))?;
-    if fork < Fork::Osaka {
-        return Ok(sidecar);
+    with_proofs_of(fork, sidecar).map_err(|error| refuse(error.to_string()))
+}
+
+/// The sidecar with proofs of the kind that the fork wants: of cells from Osaka on, of blobs before.
+pub(crate) fn with_proofs_of(
+    fork: Fork,
+    sidecar: BlobTransactionSidecarVariant,
+) -> Result<BlobTransactionSidecarVariant, impl std::fmt::Display> {
+    match sidecar {
+        BlobTransactionSidecarVariant::Eip7594(sidecar) if fork < Fork::Osaka => {
+            BlobTransactionSidecar::try_from_blobs_with_settings(sidecar.blobs, EnvKzgSettings::Default.get())
+                .map(BlobTransactionSidecarVariant::Eip4844)
+        }
+        sidecar if fork < Fork::Osaka => Ok(sidecar),
+        sidecar => sidecar.try_convert_into_eip7594(),
     }
-    sidecar.try_convert_into_eip7594().map_err(|error| refuse(error.to_string()))
 }
 
 /// An item of the wire from an envelope of some type.

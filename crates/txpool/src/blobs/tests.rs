@@ -159,16 +159,31 @@ fn before_osaka_proofs_are_of_blobs_and_before_cancun_nothing_goes() {
     let blobs = sidecar(b"some text");
     let tx = transaction(1, 0, &blobs);
     let new = BlobTransactionSidecarVariant::Eip4844(blobs.clone()).try_convert_into_eip7594().expect("new proofs");
-    let refusal =
-        pool.submit(&join(&tx, &new).expect("an envelope"), Origin::Local, &chain.view()).expect_err("too new");
-    assert!(refusal.to_string().starts_with("unexpected sidecar version 1"), "{refusal}");
-    let taken = pool.submit(&travelling(&tx, blobs), Origin::Local, &chain.view()).expect("taken in");
-    assert!(matches!(taken.tx.sidecar().as_deref(), Some(BlobTransactionSidecarVariant::Eip4844(_))));
-
+    let taken = pool.submit(&join(&tx, &new).expect("an envelope"), Origin::Local, &chain.view()).expect("taken in");
+    assert_eq!(taken.tx.sidecar().as_deref(), Some(&BlobTransactionSidecarVariant::Eip4844(blobs)));
     let none =
         PoolHandle::new(PoolConfig::default(), |_, _, _| IntrinsicGas { cost: 0, floor: 0 }, &chain.view(), |_| Ok(()));
     let bytes = taken.tx.network_bytes().expect("its file");
     assert_eq!(none.submit(&bytes, Origin::Local, &chain.view()).expect_err("no place for blobs"), Refusal::Blobs);
+}
+
+#[test]
+fn osaka_renews_the_proofs_of_what_waits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blobs = sidecar(b"some text");
+    let tx = transaction(1, 0, &blobs);
+    let before = Chain::new("\"pragueTime\": 0,");
+    before.pool(folder.path()).submit(&travelling(&tx, blobs), Origin::Local, &before.view()).expect("taken in");
+    let (after, bytes_before) =
+        (Chain::new(OSAKA), BlobStore::open(folder.path()).expect("a folder").read(tx.tx_hash()));
+    let pool = after.pool(folder.path());
+    assert_eq!(pool.restore(Vec::new(), &after.view()), 1);
+    pool.expire();
+    let pooled = pool.get(tx.tx_hash()).expect("in the pool");
+    assert!(matches!(pooled.sidecar().as_deref(), Some(BlobTransactionSidecarVariant::Eip7594(_))));
+    assert_eq!(pooled.size_bytes, pooled.network_bytes().map_or(0, |bytes| bytes.len()));
+    assert!(Some(pooled.size_bytes) > bytes_before.map(|bytes| bytes.len()));
+    assert_eq!(pool.status().blob_bytes, pooled.size_bytes);
 }
 
 #[test]

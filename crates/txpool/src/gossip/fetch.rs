@@ -190,13 +190,12 @@ impl Fetcher {
         }
     }
 
-    /// An answer has come: what was asked, if it was. The peer may be asked again.
+    /// An answer has come: what was asked, if it was. The peer is asked for more when it is judged.
     pub(super) fn answered(&mut self, peer: &PeerId, id: u64, items: usize) -> Option<BTreeMap<TxHash, AnnouncedAs>> {
         let is_awaited = |one: &&mut Request| one.peer == *peer && one.stage != RequestStage::Verifying;
         let request = self.requests.get_mut(&id).filter(is_awaited)?;
         request.stage = RequestStage::Verifying;
         let hashes = request.hashes.clone();
-        self.set_idle(peer, id);
         let as_announced = |hash: &TxHash| {
             let wanted = self.wanted.get(hash)?;
             wanted.announcers.iter().find(|(id, _)| id == peer).map(|(_, announced)| (*hash, *announced))
@@ -223,7 +222,6 @@ impl Fetcher {
         {
             return;
         }
-        self.set_idle(peer, id);
         self.settle(peer, id, &[]);
     }
 
@@ -231,6 +229,7 @@ impl Fetcher {
     /// did not fit into the answer and may be asked for again.
     pub(super) fn settle(&mut self, peer: &PeerId, id: u64, delivered: &[TxHash]) {
         let Some(request) = self.requests.remove(&id) else { return };
+        self.set_idle(peer, id);
         let last = request.hashes.iter().rposition(|hash| delivered.contains(hash));
         for (index, hash) in request.hashes.iter().enumerate() {
             if last.is_none_or(|last| index < last) && !delivered.contains(hash) {
@@ -336,7 +335,7 @@ impl Fetcher {
         self.actions.push_back(GossipAction::Request { peer, request: id, hashes });
     }
 
-    /// The peer has answered, or will not: it may be asked for more.
+    /// The peer's answer is settled, or will not come: it may be asked for more.
     fn set_idle(&mut self, peer: &PeerId, id: u64) {
         let Some(from) = self.peers.get_mut(peer).filter(|from| from.open == Some(id)) else { return };
         from.open = None;

@@ -248,6 +248,10 @@ impl Gossip {
         };
         if let Some(fault) = judgements.iter().filter_map(fault).max() {
             self.actions.push_back(GossipAction::Penalise { peer, fault });
+            if fault >= Fault::BadAnnouncement {
+                // It will be dropped for that; nothing more is asked of it.
+                self.fetcher.left(&peer);
+            }
         }
         for judgement in &judgements {
             self.fetcher.judged(&peer, judgement, now);
