@@ -17,12 +17,12 @@ use crate::{
     version,
 };
 use serde_json::json;
-use starling_builder::{BuildOptions, JobSource, PayloadJobs};
+use starling_builder::{BuildOptions, JobSource, PayloadJobs, seal::Proposals};
 use starling_chain::{Chain, ChainConfig, ChainHandle};
 use starling_network::NetworkHandle;
 use starling_rpc::{
-    EngineConfig, HttpConfig, JwtSecret, NodeStatus, QueryPool, RpcContext, RpcLimits, ServerHandle, Signers,
-    SyncProgress, serve_engine, serve_http, serve_ipc,
+    EngineConfig, Filters, HttpConfig, JwtSecret, Namespace, NodeStatus, QueryPool, RpcContext, RpcLimits,
+    ServerHandle, Signers, SyncProgress, Ways, serve_engine, serve_http, serve_ipc,
 };
 use starling_sync::SyncConfig;
 use starling_txpool::PoolHandle;
@@ -66,6 +66,7 @@ pub(crate) struct Node {
 #[derive(Debug, Default)]
 struct Addresses {
     http: Option<SocketAddr>,
+    ws: Option<SocketAddr>,
     engine: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     ipc: Option<PathBuf>,
@@ -95,10 +96,10 @@ impl Node {
             let pools = Pools { queries, imports };
             let sync = node.start_sync(args, &budget, &handle, &pool, pools.clone());
             let context = rpc_context(args, &budget, &node.store, &handle, pools, pool, network, sync)?;
-            let (pool, signers) = (context.pool.clone(), context.signers.clone());
+            let sealing = context.clone();
             let addresses = node.listen(args, context, recorder)?;
             let _runtime = node.runtime.enter();
-            sealer::start(&args.sealer, &node.store.datadir, &handle, &pool, &signers)?;
+            sealer::start(&args.sealer, &node.store.datadir, &sealing)?;
             Ok(addresses)
         });
         let addresses = match started {
@@ -201,14 +202,10 @@ impl Node {
         let server = self.runtime.block_on(serve_engine(engine, context.clone())).failed()?;
         addresses.engine = server.local_addr();
         self.servers.push(server);
-        if args.http.on {
-            let http = HttpConfig {
-                addr: addr(args.http.addr, args.http.port)?,
-                apis: args.http.api.clone(),
-                vhosts: args.http.vhosts.clone(),
-            };
-            let server = self.runtime.block_on(serve_http(http, context.clone())).failed()?;
-            addresses.http = server.local_addr();
+        for (config, is_http, is_ws) in web_servers(args, addr)? {
+            let server = self.runtime.block_on(serve_http(config, context.clone())).failed()?;
+            addresses.http = addresses.http.or(server.local_addr().filter(|_| is_http));
+            addresses.ws = addresses.ws.or(server.local_addr().filter(|_| is_ws));
             self.servers.push(server);
         }
         if !args.ipc.disable {
@@ -229,6 +226,7 @@ impl Node {
     /// Writes `node.json` and the one line that begins with `Ready`.
     fn announce(&self, args: &NodeArgs, at: &Addresses) -> Result<(), Failure> {
         let url = |addr: Option<SocketAddr>| addr.map(|addr| format!("http://{addr}"));
+        let ws = at.ws.map(|addr| format!("ws://{addr}"));
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let (http, engine, metrics) = (url(at.http), url(at.engine), url(at.metrics));
         let ipc = at.ipc.as_ref().map(absolute);
@@ -236,7 +234,7 @@ impl Node {
         let text = json!({
             "pid": std::process::id(),
             "http": http,
-            "ws": null,
+            "ws": ws,
             "engine": engine,
             "metrics": metrics,
             "ipc": ipc,
@@ -252,6 +250,7 @@ impl Node {
         let off = |url: Option<String>| url.unwrap_or_else(|| "off".into());
         tracing::info!(
             http = off(http),
+            ws = off(ws),
             engine = off(engine),
             metrics = off(metrics),
             ipc = ipc.map_or("off".into(), |path| path.display().to_string()),
@@ -294,6 +293,41 @@ impl Node {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The servers for users: one for both ways in, or one for each. With each, whether it serves HTTP, and WebSockets.
+fn web_servers(
+    args: &NodeArgs,
+    addr: impl Fn(IpAddr, u16) -> Result<SocketAddr, Failure>,
+) -> Result<Vec<(HttpConfig, bool, bool)>, Failure> {
+    let config = |addr, apis: &[Namespace], ways| HttpConfig {
+        addr,
+        apis: apis.to_vec(),
+        vhosts: args.http.vhosts.clone(),
+        cors: args.http.cors.clone(),
+        ways,
+    };
+    let (http, ws) = (&args.http, &args.ws);
+    let origins = ws.origins.clone();
+    let http_addr = addr(http.addr, http.port)?;
+    let ws_addr = addr(ws.addr.unwrap_or(http.addr), ws.port.unwrap_or(http.port))?;
+    let apis = ws.api.as_deref().unwrap_or(&http.api);
+    let shared = ws.port.is_none() || (ws_addr == http_addr && http.port != 0);
+    Ok(match (http.on, ws.on) {
+        (false, false) => Vec::new(),
+        (true, false) => vec![(config(http_addr, &http.api, Ways::Http), true, false)],
+        (false, true) => vec![(config(ws_addr, apis, Ways::WebSocket(origins)), false, true)],
+        (true, true) if shared && apis != http.api => {
+            return Err(Failure::usage(
+                "one port serves one set of namespaces: leave out --ws.api, or choose another --ws.port",
+            ));
+        }
+        (true, true) if shared => vec![(config(http_addr, &http.api, Ways::Both(origins)), true, true)],
+        (true, true) => vec![
+            (config(http_addr, &http.api, Ways::Http), true, false),
+            (config(ws_addr, apis, Ways::WebSocket(origins)), false, true),
+        ],
+    })
 }
 
 /// Whether our head may be the network's: nothing is being synced, and a chain that will merge has.
@@ -412,6 +446,8 @@ fn rpc_context(
         building,
         pool,
         signers: Signers::default(),
+        proposals: Proposals::default(),
+        filters: Filters::default(),
         network: Some(network),
         wanted: Arc::new(move |wanted| {
             if let Some(sync) = &sync {

@@ -1,7 +1,7 @@
 //! From a table of functions to JSON-RPC methods: arguments, threads, panics, metrics.
 
-use crate::{ApiError, RpcContext, admin, args::Args, debug, engine, eth, net, testing, txpool, web3};
-use jsonrpsee::{Methods, RpcModule, types::Params};
+use crate::{ApiError, RpcContext, admin, args::Args, clique, debug, engine, eth, net, subscribe, testing, txpool, web3};
+use jsonrpsee::{Methods, PendingSubscriptionSink, RpcModule, core::SubscriptionError, types::Params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
@@ -20,6 +20,8 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
 pub enum Namespace {
     /// The peers, and changes to them; never on by default.
     Admin,
+    /// The signers of a chain of proof of authority, and votes; never on by default.
+    Clique,
     /// Raw blocks and other things for people who look closely; never on by default.
     Debug,
     /// The chain.
@@ -36,8 +38,8 @@ pub enum Namespace {
 
 impl Namespace {
     /// All that are served.
-    pub const ALL: [Self; 7] =
-        [Self::Admin, Self::Debug, Self::Eth, Self::Net, Self::Testing, Self::Txpool, Self::Web3];
+    pub const ALL: [Self; 8] =
+        [Self::Admin, Self::Clique, Self::Debug, Self::Eth, Self::Net, Self::Testing, Self::Txpool, Self::Web3];
     /// What HTTP serves unless told otherwise.
     pub const DEFAULT: [Self; 3] = [Self::Eth, Self::Net, Self::Web3];
 
@@ -45,6 +47,7 @@ impl Namespace {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
+            Self::Clique => "clique",
             Self::Debug => "debug",
             Self::Eth => "eth",
             Self::Net => "net",
@@ -75,9 +78,16 @@ pub fn module(context: RpcContext, namespaces: &[Namespace]) -> RpcModule<RpcCon
     let mut api = Api { module: RpcModule::new(context) };
     for namespace in &served {
         match namespace {
-            Namespace::Admin => admin::register(&mut api),
+            Namespace::Admin => {
+                admin::register(&mut api);
+                subscribe::register_admin(&mut api);
+            }
+            Namespace::Clique => clique::register(&mut api),
             Namespace::Debug => debug::register(&mut api),
-            Namespace::Eth => eth::register(&mut api),
+            Namespace::Eth => {
+                eth::register(&mut api);
+                subscribe::register_eth(&mut api);
+            }
             Namespace::Net => net::register(&mut api),
             Namespace::Testing => testing::register(&mut api),
             Namespace::Txpool => txpool::register(&mut api),
@@ -151,6 +161,23 @@ impl Api {
                 record(name, started);
                 answer
             }
+        });
+        added.expect("method names are unique");
+    }
+
+    /// A subscription; a connection that can carry no messages of its own refuses it.
+    pub(crate) fn subscription<F>(
+        &mut self,
+        name: &'static str,
+        message: &'static str,
+        end: &'static str,
+        serve: impl Fn(Arc<RpcContext>, Params<'static>, PendingSubscriptionSink) -> F + Clone + Send + Sync + 'static,
+    ) where
+        F: Future<Output = Result<(), SubscriptionError>> + Send + 'static,
+    {
+        let added = self.module.register_subscription(name, message, end, move |params, pending, context, _| {
+            count(name);
+            serve(context, params, pending)
         });
         added.expect("method names are unique");
     }

@@ -1,5 +1,5 @@
-use crate::{QueryPool, Signers};
-use starling_builder::{BuildOptions, PayloadJobs};
+use crate::{Filters, QueryPool, Signers};
+use starling_builder::{BuildOptions, PayloadJobs, seal::Proposals};
 use starling_chain::ChainHandle;
 use starling_network::NetworkHandle;
 use starling_primitives::{B256, U256};
@@ -32,6 +32,10 @@ pub struct RpcContext {
     pub pool: PoolHandle,
     /// Accounts that this node signs for.
     pub signers: Signers,
+    /// Whom this node's signer votes on (Clique).
+    pub proposals: Proposals,
+    /// Filters that callers ask for what is new.
+    pub filters: Filters,
     /// The peers; none without a network, and then there is no `admin` to speak of.
     pub network: Option<NetworkHandle>,
     /// Hears what the consensus client named that is not kept here, so that it is fetched; must not block.

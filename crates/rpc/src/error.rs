@@ -1,6 +1,9 @@
 use crate::PoolError;
 use alloy_primitives::{B256, Bytes};
-use jsonrpsee::types::{ErrorObjectOwned, error::INTERNAL_ERROR_CODE};
+use jsonrpsee::types::{
+    ErrorObjectOwned,
+    error::{INTERNAL_ERROR_CODE, METHOD_NOT_FOUND_CODE},
+};
 use serde_json::json;
 use starling_chain::ChainError;
 use starling_execution::CallError;
@@ -28,6 +31,9 @@ pub enum ApiError {
     /// The node has more to do than it takes on (-32005).
     #[error("{0}")]
     TooManyRequests(String),
+    /// There is no such subscription (-32601, as geth has it).
+    #[error("{0}")]
+    NoSubscription(String),
     /// The transaction waits, and is in no block yet (4, as EIP-7966 has it; the hash is the error's data).
     #[error("the transaction {hash} was taken, but is in no block after {} s", waited.as_secs())]
     NotMined {
@@ -113,6 +119,7 @@ impl ApiError {
             Self::Pruned => 4444,
             Self::TooLarge(_) => -38026,
             Self::TooManyRequests(_) => -32005,
+            Self::NoSubscription(_) => METHOD_NOT_FOUND_CODE,
             Self::NotMined { .. } => 4,
             Self::Internal(_) => INTERNAL_ERROR_CODE,
             Self::Engine { kind, .. } => kind.code(),

@@ -18,17 +18,20 @@
 mod admin;
 mod api;
 mod args;
+mod clique;
 mod context;
 mod convert;
 mod debug;
 mod engine;
 mod error;
 mod eth;
+mod heads;
 mod hex;
 mod net;
 mod pool;
 mod server;
 mod signers;
+mod subscribe;
 mod tags;
 mod testing;
 mod txpool;
@@ -37,11 +40,12 @@ mod web3;
 pub use api::{Namespace, UnknownNamespace, engine_module, module};
 pub use context::{NodeStatus, RpcContext, RpcLimits, SyncProgress, Wanted};
 pub use error::ApiError;
+pub use eth::Filters;
 /// What [`module`] and [`engine_module`] give: methods that can be called without a socket.
 pub use jsonrpsee::RpcModule;
 pub use pool::{PoolError, QueryPool};
 pub use server::{
-    EngineConfig, HttpConfig, JwtError, JwtSecret, RpcError, ServerHandle, TokenError, serve_engine, serve_http,
+    EngineConfig, HttpConfig, JwtError, JwtSecret, RpcError, ServerHandle, TokenError, Ways, serve_engine, serve_http,
     serve_ipc,
 };
 pub use signers::Signers;

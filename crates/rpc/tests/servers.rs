@@ -5,7 +5,7 @@ mod common;
 use common::{NO_HASH, served};
 use serde_json::{Value, json};
 use starling_rpc::{
-    EngineConfig, HttpConfig, JwtSecret, Namespace, NodeStatus, QueryPool, RpcContext, RpcError, RpcLimits,
+    EngineConfig, HttpConfig, JwtSecret, Namespace, NodeStatus, QueryPool, RpcContext, RpcError, RpcLimits, Ways,
     serve_engine, serve_http, serve_ipc,
 };
 use std::{
@@ -45,7 +45,13 @@ fn call(method: &str, params: &Value) -> String {
 }
 
 fn config() -> HttpConfig {
-    HttpConfig { addr: ANY_PORT, apis: Namespace::DEFAULT.to_vec(), vhosts: vec!["localhost".into()] }
+    HttpConfig {
+        addr: ANY_PORT,
+        apis: Namespace::DEFAULT.to_vec(),
+        vhosts: vec!["localhost".into()],
+        cors: vec![],
+        ways: Ways::Http,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,9 @@ pub(crate) struct NodeArgs {
     pub http: HttpArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub ws: WsArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub ipc: IpcArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -101,6 +104,30 @@ pub(crate) struct HttpArgs {
         default_value = "localhost"
     )]
     pub vhosts: Vec<String>,
+    /// Origins whose pages may call (CORS); * is any
+    #[arg(id = "http.corsdomain", long = "http.corsdomain", value_name = "ORIGINS", value_delimiter = ',')]
+    pub cors: Vec<String>,
+}
+
+/// JSON-RPC over WebSockets.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "JSON-RPC over WebSocket")]
+pub(crate) struct WsArgs {
+    /// Serve JSON-RPC and subscriptions over WebSocket
+    #[arg(id = "ws", long = "ws", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub on: bool,
+    /// Address to listen on [default: that of HTTP]
+    #[arg(id = "ws.addr", long = "ws.addr", value_name = "IP")]
+    pub addr: Option<IpAddr>,
+    /// Port to listen on; 0 takes a free one [default: that of HTTP, shared]
+    #[arg(id = "ws.port", long = "ws.port", value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Namespaces to serve, on a port of its own [default: those of HTTP]
+    #[arg(id = "ws.api", long = "ws.api", value_name = "NAMES", value_delimiter = ',')]
+    pub api: Option<Vec<Namespace>>,
+    /// Origins whose pages may connect; * is any [default: those of this machine]
+    #[arg(id = "ws.origins", long = "ws.origins", value_name = "ORIGINS", value_delimiter = ',')]
+    pub origins: Vec<String>,
 }
 
 /// JSON-RPC over a socket on this machine.

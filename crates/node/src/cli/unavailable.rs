@@ -3,9 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 /// What is missing, and the flags that need it.
-const TABLE: [(&str, &[&str]); 6] = [
-    ("JSON-RPC from browser pages of other origins (CORS)", &["http.corsdomain"]),
-    ("JSON-RPC over WebSocket", &["ws", "ws.addr", "ws.port", "ws.api", "ws.origins"]),
+const TABLE: [(&str, &[&str]); 4] = [
     ("proofs at any depth", &["history.proofs"]),
     ("a journal of transactions elsewhere (it is in the datadir, always on)", &["txpool.journal", "txpool.rejournal"]),
     ("accounts that sign for whoever asks", &["unlock"]),

@@ -30,6 +30,12 @@ pub(crate) struct LogJson {
 }
 
 impl LogJson {
+    /// The log as one that a reorg took back.
+    pub(crate) fn removed(mut self) -> Self {
+        self.removed = true;
+        self
+    }
+
     /// A log, by its index in the block.
     pub(crate) fn new(log: &Log, header: &Header, block_hash: B256, tx: (usize, B256), log_index: usize) -> Self {
         Self {

@@ -14,7 +14,7 @@ const TOPICS_MAX: usize = 4;
 
 /// A log filter: blocks, addresses, topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogFilter {
+pub(crate) struct LogFilter {
     pub(super) blocks: FilterBlocks,
     /// Any of these; all, if empty.
     pub(super) addresses: Vec<Address>,
@@ -24,16 +24,24 @@ pub(super) struct LogFilter {
 
 /// Where a filter looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FilterBlocks {
+pub(crate) enum FilterBlocks {
     /// One block.
     Hash(B256),
     /// Both ends included, on the canonical chain.
     Range(BlockTag, BlockTag),
 }
 
+impl Default for LogFilter {
+    /// All logs of the head.
+    fn default() -> Self {
+        let blocks = FilterBlocks::Range(BlockTag::Latest, BlockTag::Latest);
+        Self { blocks, addresses: Vec::new(), topics: Vec::new() }
+    }
+}
+
 impl LogFilter {
     /// Whether a block or receipt with this bloom can hold a log that is wanted.
-    pub(super) fn may_match(&self, bloom: &Bloom) -> bool {
+    pub(crate) fn may_match(&self, bloom: &Bloom) -> bool {
         let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
         let any = |list: &[B256]| list.is_empty() || list.iter().any(|topic| has(topic.as_slice()));
         (self.addresses.is_empty() || self.addresses.iter().any(|address| has(address.as_slice())))
@@ -41,7 +49,7 @@ impl LogFilter {
     }
 
     /// Whether a log is wanted.
-    pub(super) fn matches(&self, log: &Log) -> bool {
+    pub(crate) fn matches(&self, log: &Log) -> bool {
         let topics = log.topics();
         let wanted = |(position, topic): (&Vec<B256>, &B256)| position.is_empty() || position.contains(topic);
         (self.addresses.is_empty() || self.addresses.contains(&log.address))

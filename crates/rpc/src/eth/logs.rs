@@ -20,6 +20,12 @@ pub(super) fn register(api: &mut Api) {
 fn logs(context: &RpcContext, mut args: Args<'_>) -> Answer<Vec<LogJson>> {
     let filter: LogFilter = args.required()?;
     args.end()?;
+    check_terms(context, &filter)?;
+    search(context, &filter)
+}
+
+/// Whether a filter asks for no more than is looked for at once.
+pub(crate) fn check_terms(context: &RpcContext, filter: &LogFilter) -> Answer<()> {
     let limit = context.limits.log_filter_terms_max;
     if filter.topics.iter().any(|position| position.len() > limit) {
         return Err(ApiError::params(format!("exceed max topics (max {limit} at each position)")));
@@ -27,12 +33,24 @@ fn logs(context: &RpcContext, mut args: Args<'_>) -> Answer<Vec<LogJson>> {
     if filter.addresses.len() > limit {
         return Err(ApiError::server(format!("exceed max addresses or topics per search position (max {limit})")));
     }
+    Ok(())
+}
+
+/// The logs of the blocks that a filter names.
+pub(super) fn search(context: &RpcContext, filter: &LogFilter) -> Answer<Vec<LogJson>> {
     let view = context.chain.view();
-    let mut search = Search { context, filter: &filter, found: Vec::new() };
+    let mut search = Search { context, filter, found: Vec::new() };
     match filter.blocks {
         FilterBlocks::Hash(hash) => search.block(&view, hash)?,
         FilterBlocks::Range(from, to) => search.range(&view, from, to)?,
     }
+    Ok(search.found)
+}
+
+/// The logs of one block that a filter wants.
+pub(crate) fn logs_of(context: &RpcContext, filter: &LogFilter, kept: &KeptBlock) -> Answer<Vec<LogJson>> {
+    let mut search = Search { context, filter, found: Vec::new() };
+    search.collect(kept)?;
     Ok(search.found)
 }
 

@@ -28,7 +28,7 @@ fn block_number(context: &RpcContext, args: Args<'_>) -> Answer<U64> {
 /// `false`, or how far the sync is.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Syncing {
+pub(crate) enum Syncing {
     Done(bool),
     #[serde(rename_all = "camelCase")]
     Running {
@@ -40,11 +40,16 @@ enum Syncing {
 
 fn syncing(context: &RpcContext, args: Args<'_>) -> Answer<Syncing> {
     args.end()?;
-    Ok((context.status)().syncing.map_or(Syncing::Done(false), |progress| Syncing::Running {
+    Ok(sync_state(context))
+}
+
+/// How far a sync is.
+pub(crate) fn sync_state(context: &RpcContext) -> Syncing {
+    (context.status)().syncing.map_or(Syncing::Done(false), |progress| Syncing::Running {
         starting_block: U64::from(progress.starting_block),
         current_block: U64::from(progress.current_block),
         highest_block: U64::from(progress.highest_block),
-    }))
+    })
 }
 
 /// What can be asked of this node, and how far back.

@@ -1,9 +1,17 @@
-use crate::api::{UNKNOWN_METHOD, count};
-use futures::future::{Either, ready};
+use crate::{
+    api::{UNKNOWN_METHOD, count},
+    subscribe::HexIds,
+};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, ready},
+};
 use jsonrpsee::{
-    BatchResponseBuilder, ConnectionId, MethodCallback, MethodResponse, Methods,
+    BatchResponseBuilder, BoundedSubscriptions, ConnectionId, MethodCallback, MethodResponse, MethodSink, Methods,
+    SubscriptionState,
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
-    types::{ErrorObject, Params, Request, error::METHOD_NOT_FOUND_CODE},
+    server::middleware::rpc::RpcService,
+    types::{ErrorObject, Id, Params, Request, error::METHOD_NOT_FOUND_CODE},
 };
 
 /// Finds a call's method and runs it: the one place where all transports meet.
@@ -14,11 +22,65 @@ pub(super) struct Dispatch {
     methods: Methods,
     connection: ConnectionId,
     response_bytes_max: usize,
+    messages: Messages,
 }
 
+/// How a connection is told of what it subscribed to.
+#[derive(Debug, Clone)]
+pub(super) enum Messages {
+    /// By the library's own service, if it came as a WebSocket, which the gate has marked.
+    Server(RpcService),
+    /// By a queue of ours.
+    Queue { sink: MethodSink, places: BoundedSubscriptions },
+}
+
+/// Marks requests of a WebSocket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OverWebSocket;
+
 impl Dispatch {
-    pub(super) fn new(methods: Methods, connection: usize, response_bytes_max: u32) -> Self {
-        Self { methods, connection: ConnectionId(connection), response_bytes_max: response_bytes_max as usize }
+    pub(super) fn new(methods: Methods, connection: usize, response_bytes_max: u32, messages: Messages) -> Self {
+        Self {
+            methods,
+            connection: ConnectionId(connection),
+            response_bytes_max: response_bytes_max as usize,
+            messages,
+        }
+    }
+
+    /// A call that begins or ends a subscription.
+    fn subscribe<'a>(&self, request: Request<'a>) -> BoxFuture<'a, MethodResponse> {
+        let refuse = |id: Id<'a>, message: &str| {
+            let error = ErrorObject::owned(METHOD_NOT_FOUND_CODE, message, None::<()>);
+            async move { MethodResponse::error(id, error) }.boxed()
+        };
+        match &self.messages {
+            Messages::Server(service) if request.extensions.get::<OverWebSocket>().is_some() => {
+                service.call(request).boxed()
+            }
+            Messages::Server(_) => refuse(request.id, "notifications not supported: subscribe over WebSocket or IPC"),
+            Messages::Queue { sink, places } => {
+                let Request { id, method, params, extensions, .. } = request;
+                let params = Params::new(params.as_ref().map(|params| params.get()));
+                match self.methods.method(&method) {
+                    Some(MethodCallback::Subscription(run)) => {
+                        let Some(place) = places.acquire() else {
+                            return refuse(id, "too many subscriptions on this connection");
+                        };
+                        let state = SubscriptionState {
+                            conn_id: self.connection,
+                            id_provider: &HexIds,
+                            subscription_permit: place,
+                        };
+                        run(id, params, sink.clone(), state, extensions)
+                    }
+                    Some(MethodCallback::Unsubscription(run)) => {
+                        ready(run(id, params, self.connection, self.response_bytes_max, extensions)).boxed()
+                    }
+                    _ => refuse(id, "not a subscription"),
+                }
+            }
+        }
     }
 }
 
@@ -28,6 +90,11 @@ impl RpcServiceT for Dispatch {
     type BatchResponse = MethodResponse;
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        if let Some(MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_)) =
+            self.methods.method(&request.method)
+        {
+            return Either::Right(Either::Left(self.subscribe(request)));
+        }
         let Request { id, method, params, extensions, .. } = request;
         let params = Params::new(params.as_ref().map(|params| params.get()));
         match self.methods.method(&method) {
@@ -36,9 +103,9 @@ impl RpcServiceT for Dispatch {
             }
             Some(MethodCallback::Async(run)) => {
                 let (id, params) = (id.into_owned(), params.into_owned());
-                Either::Right(run(id, params, self.connection, self.response_bytes_max, extensions))
+                Either::Right(Either::Right(run(id, params, self.connection, self.response_bytes_max, extensions)))
             }
-            // No module registers subscriptions: neither transport could carry their events.
+            // Subscriptions were dealt with before.
             Some(MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_)) | None => {
                 count(UNKNOWN_METHOD);
                 let message = format!("the method {method} does not exist/is not available");

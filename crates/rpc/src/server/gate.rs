@@ -1,6 +1,6 @@
 //! What a request passes before it is JSON: the host it was sent to, its token, health checks.
 
-use super::{health, jwt::JwtSecret};
+use super::{dispatch::OverWebSocket, health, jwt::JwtSecret};
 use crate::NodeStatus;
 use futures::future::{Either, Ready, ready};
 use http::{Method, Request, Response, StatusCode, header};
@@ -24,6 +24,9 @@ pub(super) struct Rules {
     pub(super) vhosts: Vec<String>,
     /// The secret that requests must know.
     pub(super) secret: Option<JwtSecret>,
+    /// Origins whose pages may open a WebSocket, `*` for all; none: no WebSocket is served. Who sends no origin is no
+    /// page, and is let in.
+    pub(super) ws_origins: Option<Vec<String>>,
     /// For `/readyz`.
     pub(super) status: Arc<dyn Fn() -> NodeStatus + Send + Sync>,
 }
@@ -42,7 +45,14 @@ impl Rules {
         if !host.is_none_or(|host| self.serves(host)) {
             return Some(reply(StatusCode::FORBIDDEN, "invalid host specified\n".into()));
         }
-        if request.method() == Method::GET {
+        if is_upgrade(request) {
+            let Some(origins) = &self.ws_origins else {
+                return Some(reply(StatusCode::FORBIDDEN, "WebSocket is not served here (--ws)\n".into()));
+            };
+            if !text(header::ORIGIN).is_none_or(|origin| may_connect(origins, origin)) {
+                return Some(reply(StatusCode::FORBIDDEN, "origin not allowed (--ws.origins)\n".into()));
+            }
+        } else if request.method() == Method::GET {
             let (code, text) = health::answer(request.uri().path(), || (self.status)())?;
             return Some(reply(code, text));
         }
@@ -62,6 +72,21 @@ impl Rules {
             || address.parse::<IpAddr>().is_ok()
             || self.vhosts.iter().any(|vhost| vhost == "*" || vhost.eq_ignore_ascii_case(name))
     }
+}
+
+/// Whether a request asks for a WebSocket.
+fn is_upgrade<B>(request: &Request<B>) -> bool {
+    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+}
+
+/// Whether the pages of an origin may connect: those that are listed, and without a list those of this machine.
+fn may_connect(origins: &[String], origin: &str) -> bool {
+    if origins.is_empty() {
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).map(without_port);
+        return matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"));
+    }
+    origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
 }
 
 fn without_port(host: &str) -> &str {
@@ -104,7 +129,10 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if is_upgrade(&request) {
+            request.extensions_mut().insert(OverWebSocket);
+        }
         match self.rules.stop(&request) {
             Some(reply) => Either::Left(ready(Ok(reply))),
             None => Either::Right(self.inner.call(request)),
@@ -118,7 +146,7 @@ mod tests {
 
     fn check(host: &str, vhosts: &[&str], expect: bool) {
         let vhosts = vhosts.iter().map(|&vhost| vhost.to_owned()).collect();
-        let rules = Rules { vhosts, secret: None, status: Arc::new(NodeStatus::default) };
+        let rules = Rules { vhosts, secret: None, ws_origins: None, status: Arc::new(NodeStatus::default) };
         assert_eq!(rules.serves(host), expect, "{host}");
     }
 
@@ -139,10 +167,26 @@ mod tests {
     }
 
     #[test]
+    fn origins() {
+        let check = |origins: &[&str], origin: &str, expect: bool| {
+            let origins: Vec<_> = origins.iter().map(|&origin| origin.to_owned()).collect();
+            assert_eq!(may_connect(&origins, origin), expect, "{origins:?} {origin}");
+        };
+        check(&[], "http://localhost:3000", true);
+        check(&[], "https://127.0.0.1", true);
+        check(&[], "https://evil.example", false);
+        check(&[], "http://localhost.evil.example", false);
+        check(&["https://app.example"], "https://app.example", true);
+        check(&["https://app.example"], "http://localhost", false);
+        check(&["*"], "https://anything.example", true);
+    }
+
+    #[test]
     fn order_of_checks() {
         let rules = Rules {
             vhosts: vec!["localhost".into()],
             secret: Some(JwtSecret::new([1; 32])),
+            ws_origins: None,
             status: Arc::new(NodeStatus::default),
         };
         let stop = |method: Method, path: &str, host: &str| {

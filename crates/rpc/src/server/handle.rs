@@ -17,6 +17,12 @@ pub enum RpcError {
         /// The system's word.
         error: std::io::Error,
     },
+    /// An origin in the list is not one.
+    #[error("{origin:?} is no origin; write one like https://example.org, or *")]
+    Origin {
+        /// What was written.
+        origin: String,
+    },
     /// Another process answers on the socket.
     #[error("{path} is in use by a running node; stop it, or choose another --ipcpath", path = .0.display())]
     SocketInUse(PathBuf),

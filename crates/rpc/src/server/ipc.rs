@@ -1,13 +1,13 @@
 //! JSON-RPC over a Unix socket, for those who may read the data folder.
 
 use super::{
-    dispatch::Dispatch,
+    dispatch::{Dispatch, Messages},
     handle::{RpcError, ServerHandle, stopped},
     splitter::Splitter,
 };
 use crate::{Namespace, RpcContext, RpcLimits, module};
 use jsonrpsee::{
-    MethodResponse, Methods,
+    BoundedSubscriptions, MethodResponse, MethodSink, Methods,
     core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT},
     types::{ErrorCode, ErrorObject, Id, InvalidRequest, Request, error::reject_too_big_batch_request},
 };
@@ -33,6 +33,10 @@ use tokio::{
 const CALLS_IN_FLIGHT_MAX: usize = 64;
 /// Answers of one connection that wait for the writer; calls wait with theirs.
 const ANSWERS_QUEUED_MAX: usize = 16;
+/// Subscriptions of one connection; one more is refused.
+const SUBSCRIPTIONS_MAX: u32 = 256;
+/// Messages of subscriptions that wait for the writer; a subscription that finds them full ends.
+const MESSAGES_QUEUED_MAX: usize = 1_024;
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
 
@@ -97,28 +101,53 @@ async fn accept(listener: UnixListener, methods: Methods, limits: RpcLimits, sto
         };
         // A connection over the limit is closed at once.
         let Ok(permit) = free.clone().try_acquire_owned() else { continue };
-        let dispatch = Dispatch::new(methods.clone(), number, limits.response_bytes_max);
+        let methods = methods.clone();
         number += 1;
         let stop = stop.clone();
         connections.spawn(async move {
             let _permit = permit;
-            serve_connection(stream, dispatch, limits, stop).await;
+            serve_connection(stream, methods, number, limits, stop).await;
         });
     }
     while connections.join_next().await.is_some() {}
 }
 
 /// Serves until the client closes its side or the server stops; the last answers are still written.
-async fn serve_connection(stream: UnixStream, dispatch: Dispatch, limits: RpcLimits, stop: watch::Receiver<bool>) {
+async fn serve_connection(
+    stream: UnixStream,
+    methods: Methods,
+    number: usize,
+    limits: RpcLimits,
+    stop: watch::Receiver<bool>,
+) {
     let (reader, writer) = stream.into_split();
     let (answers, queue) = mpsc::channel(ANSWERS_QUEUED_MAX);
-    let writing = write(writer, queue);
+    let (sink, messages) = mpsc::channel(MESSAGES_QUEUED_MAX);
+    let bytes_max = limits.response_bytes_max;
+    let places = BoundedSubscriptions::new(SUBSCRIPTIONS_MAX);
+    let sink = MethodSink::new_with_limit(sink, bytes_max);
+    let dispatch = Dispatch::new(methods, number, bytes_max, Messages::Queue { sink, places });
+    let writing = write(writer, queue, messages);
     let reading = read(reader, dispatch, limits, stop, answers);
     tokio::join!(writing, reading);
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Box<RawValue>>) {
-    while let Some(answer) = queue.recv().await {
+/// Writes answers, and messages of subscriptions between them, until there will be no more answers.
+async fn write(
+    mut writer: OwnedWriteHalf,
+    mut queue: mpsc::Receiver<Box<RawValue>>,
+    mut messages: mpsc::Receiver<Box<RawValue>>,
+) {
+    loop {
+        let answer = tokio::select! {
+            // An answer first: it says by which id messages will come.
+            biased;
+            answer = queue.recv() => match answer {
+                Some(answer) => answer,
+                None => return,
+            },
+            Some(message) = messages.recv() => message,
+        };
         if writer.write_all(answer.get().as_bytes()).await.is_err() || writer.write_all(b"\n").await.is_err() {
             // Nobody reads any more: what still runs finds the channel closed.
             return;

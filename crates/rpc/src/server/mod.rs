@@ -10,6 +10,6 @@ mod jwt;
 mod splitter;
 
 pub use handle::{RpcError, ServerHandle};
-pub use http::{EngineConfig, HttpConfig, serve_engine, serve_http};
+pub use http::{EngineConfig, HttpConfig, Ways, serve_engine, serve_http};
 pub use ipc::serve_ipc;
 pub use jwt::{JwtError, JwtSecret, TokenError};

@@ -2,11 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use alloy_rlp::Header as RlpHeader;
-use starling_builder::{BuildOptions, JobSource, PayloadJobs};
+use starling_builder::{BuildOptions, JobSource, PayloadJobs, seal::Proposals};
 use starling_chain::{Chain, ChainConfig, ChainCore, ImportOutcome};
 use starling_chainspec::ChainSpec;
 use starling_primitives::{B256, Bytes};
-use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, Signers};
+use starling_rpc::{Filters, NodeStatus, QueryPool, RpcContext, RpcLimits, Signers};
 use starling_storage::{Database, GenesisRecord, StorageConfig};
 use starling_testkit::fixtures;
 use starling_txpool::{PoolConfig, PoolHandle};
@@ -39,6 +39,8 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
         queries: QueryPool::new("query", 2, 64).expect("threads"),
         imports: QueryPool::new("import", 1, 64).expect("threads"),
         signers: Signers::default(),
+        proposals: Proposals::default(),
+        filters: Filters::default(),
         network: None,
         wanted: Arc::new(|_| {}),
         state_retention_blocks: None,
