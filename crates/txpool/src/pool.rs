@@ -1,12 +1,15 @@
 //! The pool as a value: rows of accounts, what they are worth, and the limits of all together.
 
+mod ask;
+mod wanted;
+
 use crate::{
-    Best, BestParams, Blobs, Departure, Explanation, IntrinsicGasRule, Origin, PoolConfig, PooledTx, Refusal, TOLD_MAX,
-    Waiting, account::AccountRow, check, departed::Departed,
+    Blobs, Departure, IntrinsicGasRule, Origin, PoolConfig, PooledTx, Refusal, TOLD_MAX, account::AccountRow, check,
+    departed::Departed,
 };
 use alloy_primitives::map::{AddressMap, B256Map};
 use starling_chainspec::Fork;
-use starling_primitives::{Address, PeerId, Transaction, TxHash, U256};
+use starling_primitives::{Address, PeerId, TxHash, U256};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -162,14 +165,6 @@ impl Pool {
         &self.head
     }
 
-    /// What can be said against a transaction before its sender is known.
-    pub fn check(&self, tx: &Transaction, origin: Origin) -> Result<(), Refusal> {
-        if self.by_hash.contains_key(tx.tx_hash()) {
-            return Err(Refusal::Known(*tx.tx_hash()));
-        }
-        check::check(tx, self.chain_id, &self.head, &self.config, self.intrinsic, origin)
-    }
-
     /// Takes a checked transaction in, whose sender is as the chain says. What had to leave for it is among the events.
     pub fn insert(&mut self, tx: PooledTx, facts: AccountFacts, now: Instant) -> Result<Arc<PooledTx>, Refusal> {
         self.now = Some(now);
@@ -205,20 +200,6 @@ impl Pool {
                 Ok(tx)
             }
             false => Err(Refusal::Full),
-        }
-    }
-
-    /// What can be said against a transaction once its sender is known: whether [`Self::insert`] would take it, if there
-    /// is room.
-    pub fn check_wanted(&self, tx: &PooledTx, facts: AccountFacts) -> Result<(), Refusal> {
-        let row = self.rows.get(&tx.sender);
-        let facts = row.map_or(facts, |row| row.facts);
-        self.check_account(tx, &facts)?;
-        self.check_delegation(tx, &facts)?;
-        self.check_kind(tx, &facts)?;
-        match row.and_then(|row| row.txs.get(&tx.nonce())) {
-            Some(old) => self.check_replacement(tx, old),
-            None => Ok(()),
         }
     }
 
@@ -301,19 +282,9 @@ impl Pool {
         self.by_hash.insert(*hash, new);
     }
 
-    /// Transactions with blobs.
-    pub(crate) fn with_blobs(&self) -> Vec<Arc<PooledTx>> {
-        self.by_hash.values().filter(|tx| tx.blobs.is_some()).cloned().collect()
-    }
-
     /// Notes why a transaction that was ours is not here.
     pub fn note_departed(&mut self, hash: TxHash, why: Departure) {
         self.departed.note(hash, true, why, self.now);
-    }
-
-    /// Whether a transaction is here, or was of late.
-    pub fn is_known(&self, hash: &TxHash) -> bool {
-        self.by_hash.contains_key(hash) || self.departed.get(hash).is_some()
     }
 
     /// A peer was sent these, or told of them.
@@ -331,108 +302,6 @@ impl Pool {
         self.events.pop_front()
     }
 
-    /// A transaction in the pool.
-    pub fn get(&self, hash: &TxHash) -> Option<&Arc<PooledTx>> {
-        self.by_hash.get(hash)
-    }
-
-    /// Whether a transaction is pending.
-    pub fn is_pending(&self, tx: &PooledTx) -> bool {
-        self.rows.get(&tx.sender).is_some_and(|row| tx.nonce() < row.next_nonce())
-    }
-
-    /// How many there are.
-    pub fn status(&self) -> PoolStatus {
-        PoolStatus {
-            pending: self.pending,
-            queued: self.queued,
-            size_bytes: self.size_bytes,
-            blob_bytes: self.blob_bytes,
-        }
-    }
-
-    /// The nonce after an account's pending transactions; none if it has none here.
-    pub fn next_nonce(&self, address: &Address) -> Option<u64> {
-        self.rows.get(address).map(AccountRow::next_nonce)
-    }
-
-    /// The pending ones, each account's in order of nonce.
-    pub fn pending(&self) -> Vec<Arc<PooledTx>> {
-        self.rows.values().flat_map(AccountRow::executable).cloned().collect()
-    }
-
-    /// Everything.
-    pub fn content(&self) -> Content {
-        let mut content = Content::default();
-        for address in self.rows.keys() {
-            let (pending, queued) = self.content_of(address);
-            if !pending.is_empty() {
-                content.pending.insert(*address, pending);
-            }
-            if !queued.is_empty() {
-                content.queued.insert(*address, queued);
-            }
-        }
-        content
-    }
-
-    /// An account's transactions: pending and queued.
-    pub fn content_of(&self, address: &Address) -> (Row, Row) {
-        let Some(row) = self.rows.get(address) else { return Default::default() };
-        let split = row.txs.iter().map(|(nonce, tx)| (*nonce, tx.clone()));
-        (split.clone().take(row.pending).collect(), split.skip(row.pending).collect())
-    }
-
-    /// The pending ones, best first.
-    pub fn best(&self, params: BestParams) -> Best {
-        let rows = self.rows.values().filter(|row| row.pending > 0);
-        Best::new(rows.map(|row| row.executable().cloned().collect()), params)
-    }
-
-    /// Those of our own RPC, with whether no peer may see them, in an order in which they can come back.
-    pub fn ours(&self) -> Vec<Arc<PooledTx>> {
-        let mut ours: Vec<_> = self.by_hash.values().filter(|tx| tx.origin.is_ours()).cloned().collect();
-        ours.sort_by_key(|tx| (tx.sender, tx.nonce()));
-        ours
-    }
-
-    /// What of ours left lately, oldest first.
-    pub fn ours_departed(&self) -> Vec<(TxHash, Departure)> {
-        self.departed.ours()
-    }
-
-    /// Where a transaction is; none if it was never seen, or forgotten.
-    pub fn explain(&self, hash: &TxHash, now: Instant) -> Option<Explanation> {
-        let Some(tx) = self.by_hash.get(hash) else {
-            let (why, at) = self.departed.get(hash)?.clone();
-            return Some(Explanation::Gone { why, ago: at.map(|at| now.saturating_duration_since(at)) });
-        };
-        Some(Explanation::Here {
-            origin: tx.origin,
-            age: now.saturating_duration_since(tx.since),
-            waiting: self.waits_for(tx),
-            told: self.told.get(hash).cloned().unwrap_or_default(),
-        })
-    }
-
-    fn waits_for(&self, tx: &PooledTx) -> Waiting {
-        let base_fee = self.head.base_fee;
-        match self.rows.get(&tx.sender) {
-            Some(row) if tx.nonce() >= row.next_nonce() => {
-                let missing = (row.facts.nonce..tx.nonce()).find(|nonce| !row.txs.contains_key(nonce));
-                missing.map_or(Waiting::Funds, |missing| Waiting::Nonce { missing })
-            }
-            _ => match tx.effective_tip(base_fee) {
-                None => Waiting::BaseFee { fee_cap: tx.fee_cap(), base_fee },
-                Some(tip) => {
-                    let pays_more = |other: &&Arc<PooledTx>| other.effective_tip(base_fee).is_some_and(|t| t > tip);
-                    let before = self.rows.values().flat_map(AccountRow::executable).filter(pays_more).count();
-                    Waiting::Block { before }
-                }
-            },
-        }
-    }
-
     fn with_origin(&self, mut tx: PooledTx) -> PooledTx {
         if self.config.no_locals && tx.origin == Origin::Local {
             // It is kept over a restart all the same: that was promised. It has no privilege in the order.
@@ -442,78 +311,6 @@ impl Pool {
             tx.origin = Origin::Local;
         }
         tx
-    }
-
-    fn check_account(&self, tx: &PooledTx, facts: &AccountFacts) -> Result<(), Refusal> {
-        let (nonce, sender) = (tx.nonce(), tx.sender);
-        if facts.is_contract {
-            return Err(Refusal::SenderNotEoa(sender));
-        }
-        if nonce < facts.nonce {
-            return Err(Refusal::NonceTooLow { state: facts.nonce, nonce });
-        }
-        if nonce == u64::MAX {
-            return Err(Refusal::NonceMax { sender, nonce });
-        }
-        let queued = self.rows.get(&sender).map_or(U256::ZERO, |row| row.cost_before(nonce));
-        let cost = tx.cost().unwrap_or(U256::MAX);
-        if queued.saturating_add(cost) > facts.balance {
-            return Err(Refusal::Funds { balance: facts.balance, queued, cost });
-        }
-        Ok(())
-    }
-
-    /// EIP-7702: the code of a delegated account may spend what its later transactions were to pay with, so only few
-    /// of them are kept.
-    fn check_delegation(&self, tx: &PooledTx, facts: &AccountFacts) -> Result<(), Refusal> {
-        let others = |address: &Address| self.rows.get(address).map_or(0, |row| row.txs.len());
-        if facts.is_delegated || self.authorities.contains_key(&tx.sender) {
-            let replaces = self.rows.get(&tx.sender).is_some_and(|row| row.txs.contains_key(&tx.nonce()));
-            if !replaces && others(&tx.sender) >= self.config.delegated_in_flight_max {
-                return Err(Refusal::Delegated(tx.sender));
-            }
-            if tx.nonce() > facts.nonce {
-                return Err(Refusal::DelegatedGap(tx.sender));
-            }
-        }
-        match tx.authorities.iter().find(|authority| others(authority) > self.config.delegated_in_flight_max) {
-            Some(authority) => Err(Refusal::Authority(*authority)),
-            None => Ok(()),
-        }
-    }
-
-    /// Transactions with blobs and those without are not in one row; those with blobs are few, and leave no gap.
-    fn check_kind(&self, tx: &PooledTx, facts: &AccountFacts) -> Result<(), Refusal> {
-        let row = self.rows.get(&tx.sender);
-        let has_blobs = tx.tx.is_eip4844();
-        if row.is_some_and(|row| row.has_blobs() != has_blobs) {
-            return Err(Refusal::Reserved(tx.sender));
-        }
-        if !has_blobs {
-            return Ok(());
-        }
-        let (count, expected) = row.map_or((0, facts.nonce), |row| (row.txs.len(), row.nonce_after()));
-        let limit = self.config.account_blob_txs_max;
-        if tx.nonce() > expected {
-            return Err(Refusal::NonceGap { nonce: tx.nonce(), expected });
-        }
-        if tx.nonce() == expected && count >= limit { Err(Refusal::AccountBlobs { limit }) } else { Ok(()) }
-    }
-
-    fn check_replacement(&self, tx: &PooledTx, old: &PooledTx) -> Result<(), Refusal> {
-        let percent = if tx.tx.is_eip4844() { self.config.blob_bump_percent } else { self.config.bump_percent };
-        let enough = |new: u128, old: u128| {
-            let needed = old.saturating_add(old.saturating_mul(percent) / 100);
-            new >= needed && new > old
-        };
-        let blobs = match (tx.blob_fee_cap(), old.blob_fee_cap()) {
-            (Some(new), Some(old)) => enough(new, old),
-            _ => true,
-        };
-        match blobs && enough(tx.fee_cap(), old.fee_cap()) && enough(tx.tip_cap(), old.tip_cap()) {
-            true => Ok(()),
-            false => Err(Refusal::Replacement),
-        }
     }
 
     /// Whether a stranger's transaction is one too many that wait.
