@@ -155,7 +155,14 @@ impl Heaviest {
             return Ok(Progressed::Unfollowable);
         }
         let clique = view.clique_snapshot(at)?;
-        self.step = Step::Headers { last: at.hash, header: Box::new(header), total, clique };
+        // What they have up to their head may have come by another way meanwhile: then nothing lies above to be asked
+        // for. If it is another head, they have left the one that they named.
+        let is_their_head = at.hash == self.head;
+        self.step = if is_their_head || self.head_number.is_some_and(|number| common >= number) {
+            Step::Done { total, is_their_head }
+        } else {
+            Step::Headers { last: at.hash, header: Box::new(header), total, clique }
+        };
         Ok(Progressed::On)
     }
 
