@@ -21,7 +21,7 @@ use starling_builder::{BuildOptions, JobSource, PayloadJobs, seal::Proposals};
 use starling_chain::{Chain, ChainConfig, ChainHandle};
 use starling_network::NetworkHandle;
 use starling_rpc::{
-    EngineConfig, Filters, HttpConfig, JwtSecret, Namespace, NodeStatus, QueryPool, RpcContext, RpcLimits,
+    DevHandle, EngineConfig, Filters, HttpConfig, JwtSecret, Namespace, NodeStatus, QueryPool, RpcContext, RpcLimits,
     ServerHandle, Signers, SyncProgress, Ways, serve_engine, serve_http, serve_ipc,
 };
 use starling_sync::SyncConfig;
@@ -95,11 +95,16 @@ impl Node {
             let network = node.join_network(args, &handle, &pool, queries.clone())?;
             let pools = Pools { queries, imports };
             let sync = node.start_sync(args, &budget, &handle, &pool, pools.clone());
-            let context = rpc_context(args, &budget, &node.store, &handle, pools, pool, network, sync)?;
+            let mut context = rpc_context(args, &budget, &node.store, &handle, pools, pool, network, sync)?;
+            let commands = args.sealer.dev.then(|| {
+                let (handle, commands) = DevHandle::channel();
+                context.dev = Some(handle);
+                commands
+            });
             let sealing = context.clone();
             let addresses = node.listen(args, context, recorder)?;
             let _runtime = node.runtime.enter();
-            sealer::start(&args.sealer, &node.store.datadir, &sealing)?;
+            sealer::start(&args.sealer, &node.store.datadir, &sealing, commands)?;
             Ok(addresses)
         });
         let addresses = match started {
@@ -447,6 +452,7 @@ fn rpc_context(
         pool,
         signers: Signers::default(),
         proposals: Proposals::default(),
+        dev: None,
         filters: Filters::default(),
         network: Some(network),
         wanted: Arc::new(move |wanted| {

@@ -1,6 +1,8 @@
 //! From a table of functions to JSON-RPC methods: arguments, threads, panics, metrics.
 
-use crate::{ApiError, RpcContext, admin, args::Args, clique, debug, engine, eth, net, subscribe, testing, txpool, web3};
+use crate::{
+    ApiError, RpcContext, admin, args::Args, clique, debug, dev, engine, eth, net, subscribe, testing, txpool, web3,
+};
 use jsonrpsee::{Methods, PendingSubscriptionSink, RpcModule, core::SubscriptionError, types::Params};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -20,12 +22,18 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
 pub enum Namespace {
     /// The peers, and changes to them; never on by default.
     Admin,
+    /// What test tools ask of a development chain; served with `--dev`.
+    Anvil,
     /// The signers of a chain of proof of authority, and votes; never on by default.
     Clique,
     /// Raw blocks and other things for people who look closely; never on by default.
     Debug,
     /// The chain.
     Eth,
+    /// As `anvil`.
+    Evm,
+    /// As `anvil`.
+    Hardhat,
     /// The network.
     Net,
     /// Blocks built on request, for tests; never on by default.
@@ -38,8 +46,19 @@ pub enum Namespace {
 
 impl Namespace {
     /// All that are served.
-    pub const ALL: [Self; 8] =
-        [Self::Admin, Self::Clique, Self::Debug, Self::Eth, Self::Net, Self::Testing, Self::Txpool, Self::Web3];
+    pub const ALL: [Self; 11] = [
+        Self::Admin,
+        Self::Anvil,
+        Self::Clique,
+        Self::Debug,
+        Self::Eth,
+        Self::Evm,
+        Self::Hardhat,
+        Self::Net,
+        Self::Testing,
+        Self::Txpool,
+        Self::Web3,
+    ];
     /// What HTTP serves unless told otherwise.
     pub const DEFAULT: [Self; 3] = [Self::Eth, Self::Net, Self::Web3];
 
@@ -47,6 +66,9 @@ impl Namespace {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
+            Self::Anvil => "anvil",
+            Self::Evm => "evm",
+            Self::Hardhat => "hardhat",
             Self::Clique => "clique",
             Self::Debug => "debug",
             Self::Eth => "eth",
@@ -82,6 +104,9 @@ pub fn module(context: RpcContext, namespaces: &[Namespace]) -> RpcModule<RpcCon
                 admin::register(&mut api);
                 subscribe::register_admin(&mut api);
             }
+            Namespace::Anvil => dev::register_anvil(&mut api),
+            Namespace::Evm => dev::register_evm(&mut api),
+            Namespace::Hardhat => dev::register_hardhat(&mut api),
             Namespace::Clique => clique::register(&mut api),
             Namespace::Debug => debug::register(&mut api),
             Namespace::Eth => {

@@ -165,7 +165,8 @@ fn status(context: &RpcContext, args: Args<'_>) -> Answer<StatusJson> {
     let mut in_turn = 0;
     for number in first..=head {
         let header = view.header(BlockId::Number(number))?.ok_or_else(unknown_block)?;
-        in_turn += u64::from(header.difficulty == alloy_primitives::U256::from(starling_validation::clique::CLIQUE_IN_TURN));
+        in_turn +=
+            u64::from(header.difficulty == alloy_primitives::U256::from(starling_validation::clique::CLIQUE_IN_TURN));
         if let Some(signer) = context.chain.spec().consensus.author(&header) {
             *activity.entry(signer).or_default() += 1;
         }

@@ -1,4 +1,4 @@
-use crate::{Filters, QueryPool, Signers};
+use crate::{DevHandle, Filters, QueryPool, Signers};
 use starling_builder::{BuildOptions, PayloadJobs, seal::Proposals};
 use starling_chain::ChainHandle;
 use starling_network::NetworkHandle;
@@ -32,6 +32,8 @@ pub struct RpcContext {
     pub pool: PoolHandle,
     /// Accounts that this node signs for.
     pub signers: Signers,
+    /// The sealer of a development chain; none on any other.
+    pub dev: Option<DevHandle>,
     /// Whom this node's signer votes on (Clique).
     pub proposals: Proposals,
     /// Filters that callers ask for what is new.

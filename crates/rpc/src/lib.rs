@@ -22,6 +22,7 @@ mod clique;
 mod context;
 mod convert;
 mod debug;
+mod dev;
 mod engine;
 mod error;
 mod eth;
@@ -39,6 +40,7 @@ mod web3;
 
 pub use api::{Namespace, UnknownNamespace, engine_module, module};
 pub use context::{NodeStatus, RpcContext, RpcLimits, SyncProgress, Wanted};
+pub use dev::{DevCommand, DevHandle};
 pub use error::ApiError;
 pub use eth::Filters;
 /// What [`module`] and [`engine_module`] give: methods that can be called without a socket.

@@ -32,7 +32,10 @@ pub(crate) fn register_eth(api: &mut Api) {
     api.subscription("eth_subscribe", "eth_subscription", "eth_unsubscribe", |context, params, pending| async move {
         match Kind::parse(&context, &params) {
             Ok(kind) => serve(kind, context, pending.accept().await?).await,
-            Err(error) => Ok(pending.reject(error).await),
+            Err(error) => {
+                pending.reject(error).await;
+                Ok(())
+            }
         }
     });
 }
@@ -46,7 +49,10 @@ pub(crate) fn register_admin(api: &mut Api) {
         |context, params, pending| async move {
             match parse_admin(&params) {
                 Ok(()) => peer_events(context, pending.accept().await?).await,
-                Err(error) => Ok(pending.reject(error).await),
+                Err(error) => {
+                    pending.reject(error).await;
+                    Ok(())
+                }
             }
         },
     );

@@ -2,5 +2,7 @@
 //! signature, and does the waiting.
 
 mod clique;
+mod proposals;
 
 pub use clique::{CLOCK_SKEW_MAX, Order, Plan, Turn, VANITY_BYTES_MAX, put_seal, turn};
+pub use proposals::Proposals;

@@ -60,13 +60,18 @@ pub(crate) struct NodeArgs {
 }
 
 impl NodeArgs {
-    /// What `--dev` brings along: its chain, and no peers, since nobody else seals it.
+    /// What `--dev` brings along: its chain, what test tools ask for, and no peers, since nobody else seals it.
     pub(crate) fn settled(&self) -> Self {
         let mut args = self.clone();
         if args.sealer.dev {
             args.datadir.chain.get_or_insert_with(|| "dev".into());
+            if args.http.api == Namespace::DEFAULT {
+                args.http.api.extend([Namespace::Anvil, Namespace::Evm, Namespace::Hardhat]);
+            }
             args.network.no_discover = true;
             args.network.max_peers = 0;
+            // Not in the way of a node that has peers.
+            args.network.port = 0;
             args.network.addr.get_or_insert(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
         }
         args

@@ -1,5 +1,5 @@
 use super::{SealError, Sealer, now, record::Record};
-use starling_builder::seal::{Order, Plan, Turn, put_seal, turn};
+use starling_builder::seal::{Order, Plan, Proposals, Turn, put_seal, turn};
 use starling_chain::ChainEvent;
 use starling_chainspec::{Consensus, clique_seal_hash};
 use starling_primitives::{Address, BlockRef, NodeKey};
@@ -13,8 +13,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const CLOCK_JUMP_MAX: Duration = Duration::from_secs(5);
 
 /// Signs blocks of a Clique chain when it is this signer's turn, until the runtime stops.
-pub(super) async fn run(sealer: Sealer, key: NodeKey, mut record: Record) {
-    let signer = Address::from_raw_public_key(key.public().as_slice());
+pub(super) async fn run(sealer: Sealer, key: NodeKey, proposals: Proposals, mut record: Record) {
+    let signer = signer_of(&key);
     let mut events = sealer.chain.events();
     let mut clock = Clock::start();
     tracing::info!(%signer, last = record.number(), "sealing");
@@ -25,7 +25,7 @@ pub(super) async fn run(sealer: Sealer, key: NodeKey, mut record: Record) {
                 clock = Clock::start();
                 Some(RETRY)
             }
-            true => match step(&sealer, &key, signer, &mut record, &mut events).await {
+            true => match step(&sealer, &key, &proposals, &mut record, &mut events).await {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::warn!(%error, "a block is not sealed");
@@ -39,15 +39,19 @@ pub(super) async fn run(sealer: Sealer, key: NodeKey, mut record: Record) {
     }
 }
 
+fn signer_of(key: &NodeKey) -> Address {
+    Address::from_raw_public_key(key.public().as_slice())
+}
+
 /// Makes the block after the head, if it is our turn. Answers with how long to wait for a new head; none: until one comes.
 async fn step(
     sealer: &Sealer,
     key: &NodeKey,
-    signer: Address,
+    proposals: &Proposals,
     record: &mut Record,
     events: &mut Receiver<ChainEvent>,
 ) -> Result<Option<Duration>, SealError> {
-    let (head, turn) = look(sealer, signer).await?;
+    let (head, turn) = look(sealer, signer_of(key), proposals.all()).await?;
     let plan = match turn {
         None | Some(Turn::NotASigner | Turn::Wait { .. }) => return Ok(None),
         Some(Turn::ClockBehind { by }) => {
@@ -67,14 +71,18 @@ async fn step(
 }
 
 /// Whose turn it is after the head; none if the chain has no signers there.
-async fn look(sealer: &Sealer, signer: Address) -> Result<(BlockRef, Option<Turn>), SealError> {
+async fn look(
+    sealer: &Sealer,
+    signer: Address,
+    proposals: Vec<(Address, bool)>,
+) -> Result<(BlockRef, Option<Turn>), SealError> {
     let (sealer, random) = (sealer.clone(), rand::random());
     let look = move || {
         let view = sealer.chain.view();
         let Some(snapshot) = view.clique_snapshot(view.head())? else { return Ok((view.head(), None)) };
         let order = Order {
             signer,
-            proposals: &[],
+            proposals: &proposals,
             vanity: &sealer.options.extra_data,
             gas_limit_target: sealer.options.gas_limit_target,
         };

@@ -16,15 +16,16 @@ pub(crate) use keys::dev_accounts;
 
 use crate::{cli::SealerArgs, datadir::Datadir, failure::Failure};
 use starling_builder::{Attributes, Authorship, BuildOptions, Built, Limits, Parent, best_for, build, build_for_seal};
-use starling_chain::{ChainHandle, ImportOutcome};
+use starling_chain::{ChainHandle, ImportOutcome, SetHeadOutcome};
 use starling_chainspec::Consensus;
 use starling_primitives::{BlockRef, Header};
-use starling_rpc::Signers;
+use starling_rpc::{DevCommand, RpcContext};
 use starling_txpool::PoolHandle;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::mpsc;
 
 /// What a sealer works with.
 #[derive(Clone)]
@@ -47,30 +48,34 @@ enum SealError {
     Refused(Box<ImportOutcome>),
     #[error("{0}")]
     Record(#[from] record::RecordError),
+    #[error("it does not become the head: {0:?}")]
+    NotTheHead(Box<SetHeadOutcome>),
     #[error("the head has moved on")]
     HeadMoved,
     #[error("its thread failed")]
     Panicked,
 }
 
-/// Starts the sealer that the flags ask for, on the current runtime; without such a flag nothing.
+/// Starts the sealer that the flags ask for, on the current runtime; without such a flag nothing. It works with the
+/// chain, the pool, the keys and the proposals that JSON-RPC shows. `commands` are there exactly with `--dev`.
 pub(crate) fn start(
     args: &SealerArgs,
     datadir: &Datadir,
-    chain: &ChainHandle,
-    pool: &PoolHandle,
-    signers: &Signers,
+    context: &RpcContext,
+    commands: Option<mpsc::Receiver<DevCommand>>,
 ) -> Result<(), Failure> {
+    let (chain, pool) = (&context.chain, &context.pool);
     let sealer = Sealer { chain: chain.clone(), pool: pool.clone(), options: args.options() };
     let consensus = &chain.spec().consensus;
-    if args.dev {
+    if let Some(commands) = commands {
         if *consensus != Consensus::Dev {
             return Err(Failure::usage("--dev needs a development chain, and the datadir holds another one")
                 .remedy("take another --datadir, or a genesis with `dev: {}` in its config"));
         }
-        let first = keys::unlock_dev(chain, signers);
+        let first = keys::unlock_dev(chain, &context.signers);
         let etherbase = args.etherbase.or(first).unwrap_or_default();
-        tokio::spawn(dev::run(sealer.clone(), (!args.dev_period.is_zero()).then_some(args.dev_period), etherbase));
+        let period = (!args.dev_period.is_zero()).then_some(args.dev_period);
+        tokio::spawn(dev::run(sealer.clone(), period, etherbase, commands));
     }
     if let Some(named) = &args.sealer {
         if !matches!(consensus, Consensus::Clique { .. }) {
@@ -79,7 +84,7 @@ pub(crate) fn start(
         }
         let key = keys::load(named, args.password.as_deref(), datadir)?;
         let record = record::Record::open(&datadir.sealed())?;
-        tokio::spawn(clique::run(sealer, key, record));
+        tokio::spawn(clique::run(sealer, key, context.proposals.clone(), record));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use starling_primitives::{B256, Bytes};
 use starling_rpc::{Filters, NodeStatus, QueryPool, RpcContext, RpcLimits, Signers};
 use starling_storage::{Database, GenesisRecord, StorageConfig};
 use starling_testkit::fixtures;
-use starling_txpool::{PoolConfig, PoolHandle};
+use starling_txpool::{BlobStore, JournalRecord, PoolConfig, PoolHandle};
 use starling_validation::PreparedBlock;
 use std::sync::Arc;
 
@@ -23,7 +23,15 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
         assert_eq!(core.import_as_head(Arc::new(block)).expect("an import"), ImportOutcome::Valid);
     }
     let (chain, handle) = starling_chain::spawn(core).expect("a thread");
-    let pool = PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &handle.view(), |_| Ok(()));
+    let folder = tempfile::tempdir().expect("a folder for blobs");
+    let blobs = BlobStore::open(folder.path()).expect("an empty store");
+    // The folder lives as long as the pool.
+    let keep = move |_: &JournalRecord| {
+        let _ = folder.path();
+        Ok(())
+    };
+    let config = PoolConfig::default();
+    let pool = PoolHandle::with_blobs(config, starling_execution::intrinsic_gas, &handle.view(), keep, blobs);
     let source = {
         let chain = handle.clone();
         JobSource::of_pool(pool.clone(), move || chain.view(), BuildOptions::default())
@@ -40,6 +48,7 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
         imports: QueryPool::new("import", 1, 64).expect("threads"),
         signers: Signers::default(),
         proposals: Proposals::default(),
+        dev: None,
         filters: Filters::default(),
         network: None,
         wanted: Arc::new(|_| {}),

@@ -14,10 +14,10 @@ use super::{
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use starling_builder::{BuildOptions, JobSource, PayloadJobs};
+use starling_builder::{BuildOptions, JobSource, PayloadJobs, seal::Proposals};
 use starling_chainspec::{ChainSpec, Fork};
 use starling_primitives::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
-use starling_rpc::{NodeStatus, QueryPool, RpcContext, RpcLimits, Signers};
+use starling_rpc::{Filters, NodeStatus, QueryPool, RpcContext, RpcLimits, Signers};
 use starling_txpool::{PoolConfig, PoolHandle};
 use std::{
     collections::BTreeMap,
@@ -153,6 +153,9 @@ impl<'a> Client<'a> {
             building: BuildOptions::default(),
             pool: PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &chain.view(), |_| Ok(())),
             signers: Signers::default(),
+            proposals: Proposals::default(),
+            dev: None,
+        filters: Filters::default(),
         network: None,
             wanted: Arc::new(|_| {}),
             state_retention_blocks: None,
