@@ -49,6 +49,7 @@ pub(crate) enum Heard {
 
 impl Heard {
     /// What a message says of transactions; the message itself if it says something else.
+    #[allow(clippy::result_large_err, reason = "no error, but a message that goes on to somebody else")]
     pub(crate) fn of(peer: PeerId, message: EthMessage, charge: Charge) -> Result<Self, (EthMessage, Charge)> {
         match message {
             EthMessage::NewPooledTransactionHashes(announced) => Ok(Self::Announced(peer, announced, charge)),

@@ -95,7 +95,7 @@ impl Node {
             let network = node.join_network(args, &handle, &pool, queries.clone())?;
             let pools = Pools { queries, imports };
             let sync = node.start_sync(args, &budget, &handle, &pool, pools.clone());
-            let mut context = rpc_context(args, &budget, &node.store, &handle, pools, pool, network, sync)?;
+            let mut context = rpc_context(args, &budget, &node.store, &handle, pools, Joined { pool, network, sync })?;
             let commands = args.sealer.dev.then(|| {
                 let (handle, commands) = DevHandle::channel();
                 context.dev = Some(handle);
@@ -403,16 +403,22 @@ fn payload_jobs(chain: &ChainHandle, pool: &PoolHandle, building: &BuildOptions)
     PayloadJobs::new(JobSource::of_pool(pool.clone(), move || chain.view(), building.clone()))
 }
 
+/// What JSON-RPC shows of the network.
+struct Joined {
+    pool: PoolHandle,
+    network: NetworkHandle,
+    sync: Option<SyncHandle>,
+}
+
 fn rpc_context(
     args: &NodeArgs,
     budget: &MemoryBudget,
     store: &Store,
     chain: &ChainHandle,
     pools: Pools,
-    pool: PoolHandle,
-    network: NetworkHandle,
-    sync: Option<SyncHandle>,
+    joined: Joined,
 ) -> Result<RpcContext, Failure> {
+    let Joined { pool, network, sync } = joined;
     let database = store.database.clone();
     let writer = database.clone();
     let peers = network.clone();

@@ -120,10 +120,7 @@ async fn seal(
 /// Waits until that moment, since 1970; true if the head moves before.
 async fn has_new_head(events: &mut Receiver<ChainEvent>, until: Duration) -> bool {
     let left = until.saturating_sub(now());
-    match tokio::time::timeout(left, events.recv()).await {
-        Err(_) => false,
-        Ok(_) => true,
-    }
+    tokio::time::timeout(left, events.recv()).await.is_ok()
 }
 
 /// Waits for a new head, at most so long; false once the chain is closed.

@@ -70,7 +70,7 @@ mod tests {
             let text = genesis(profile, 7, vec![high, low]).expect("a profile").to_string();
             let spec = ChainSpec::from_genesis_json("made", &text).expect("a genesis");
             assert!(matches!(spec.consensus, Consensus::Clique { period: 7, .. }), "{profile}");
-            let extra = &spec.genesis_header().extra_data;
+            let extra = &spec.genesis_header.extra_data;
             assert_eq!(extra[VANITY_BYTES..VANITY_BYTES + 40], [low.0.0, high.0.0].concat());
             assert_eq!(extra.len(), VANITY_BYTES + 40 + SEAL_BYTES);
         }
