@@ -1,6 +1,7 @@
 //! Blocks that wait: for their time, or for their parent.
 
-use starling_primitives::{B256, PeerId, U256};
+use super::Claim;
+use starling_primitives::{B256, PeerId};
 use starling_validation::PreparedBlock;
 use std::{sync::Arc, time::Instant};
 
@@ -31,12 +32,12 @@ pub(super) struct Held {
 struct Waiting {
     from: PeerId,
     block: Arc<PreparedBlock>,
-    claim: Option<U256>,
+    claim: Option<Claim>,
     waits: Waits,
 }
 
 impl Held {
-    pub(super) fn hold(&mut self, from: PeerId, block: Arc<PreparedBlock>, claim: Option<U256>, waits: Waits) {
+    pub(super) fn hold(&mut self, from: PeerId, block: Arc<PreparedBlock>, claim: Option<Claim>, waits: Waits) {
         if self.contains(&block.hash) {
             return;
         }
@@ -62,7 +63,7 @@ impl Held {
     }
 
     /// Takes out those whose time has come.
-    pub(super) fn ripe(&mut self, now: Instant) -> Vec<(PeerId, Arc<PreparedBlock>, Option<U256>)> {
+    pub(super) fn ripe(&mut self, now: Instant) -> Vec<(PeerId, Arc<PreparedBlock>, Option<Claim>)> {
         let is_ripe = |one: &mut Waiting| matches!(one.waits, Waits::Until(at) if at <= now);
         self.blocks.extract_if(.., is_ripe).map(|one| (one.from, one.block, one.claim)).collect()
     }

@@ -89,8 +89,16 @@ pub struct Announcer {
 #[derive(Debug)]
 struct Work {
     from: PeerId,
-    /// The total difficulty that its sender claims.
-    claim: Option<U256>,
+    /// What follows from NewBlock about its sender.
+    claim: Option<Claim>,
+}
+
+/// What a peer has by its word. That is the parent of the block that it sent, which it passes on before it imports it;
+/// and perhaps its head stays another one.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    head: B256,
+    total_difficulty: U256,
 }
 
 impl Announcer {
@@ -177,25 +185,27 @@ impl Announcer {
     }
 
     /// A whole block of a peer, sent or fetched.
-    fn take(&mut self, peer: PeerId, rlp: Bytes, claim: Option<U256>, view: &ChainView) {
-        let Some((at, _)) = job::header_of(&rlp) else { return self.penalise(peer, Fault::BadHeaders) };
+    fn take(&mut self, peer: PeerId, rlp: Bytes, total_difficulty: Option<U256>, view: &ChainView) {
+        let Some((at, header)) = job::header_of(&rlp) else { return self.penalise(peer, Fault::BadHeaders) };
+        let claim = total_difficulty
+            .map(|total| Claim { head: header.parent_hash, total_difficulty: total.saturating_sub(header.difficulty) });
         self.fetcher.forget(&at.hash);
         if let Some(known) = self.peers.get_mut(&peer) {
             known.insert(at.hash);
         }
         if !is_near(view, at.number) {
-            return self.peer_has(peer, at.hash, claim);
+            return self.peer_has(peer, claim);
         }
         if self.refused.contains(&at.hash) {
             return;
         }
         if self.is_known(view, &at.hash) {
-            return self.peer_has(peer, at.hash, claim);
+            return self.peer_has(peer, claim);
         }
         self.check(peer, rlp, claim, at);
     }
 
-    fn check(&mut self, from: PeerId, rlp: Bytes, claim: Option<U256>, at: BlockRef) {
+    fn check(&mut self, from: PeerId, rlp: Bytes, claim: Option<Claim>, at: BlockRef) {
         let of_peer = self.work.values().filter(|work| work.from == from).count();
         if self.work.len() >= WORK_MAX || of_peer >= WORK_PER_PEER_MAX {
             return;
@@ -235,9 +245,9 @@ impl Announcer {
 
     /// Its parent is asked for where it came from, and the syncer told if that leads nowhere near.
     fn orphan(&mut self, work: Work, block: Arc<PreparedBlock>, view: &ChainView, moment: Moment) {
-        let (hash, header) = (block.hash, &block.block.header);
+        let header = &block.block.header;
         let parent = BlockId { hash: header.parent_hash, number: header.number.saturating_sub(1) };
-        self.peer_has(work.from, hash, work.claim);
+        self.peer_has(work.from, work.claim);
         // One that is being imported right now wakes its children.
         if !self.work.contains_key(&parent.hash) && is_near(view, parent.number) {
             self.fetcher.announced(work.from, parent, moment.now);
@@ -253,7 +263,7 @@ impl Announcer {
         match result {
             ImportResult::Kept => {
                 self.tell_rest(at);
-                self.peer_has(work.from, at.hash, work.claim);
+                self.peer_has(work.from, work.claim);
             }
             ImportResult::Invalid { .. } => {
                 self.refused.insert(at.hash);
@@ -311,8 +321,8 @@ impl Announcer {
         }
     }
 
-    fn peer_has(&mut self, peer: PeerId, head: B256, claim: Option<U256>) {
-        if let Some(total_difficulty) = claim {
+    fn peer_has(&mut self, peer: PeerId, claim: Option<Claim>) {
+        if let Some(Claim { head, total_difficulty }) = claim {
             self.actions.push_back(AnnounceAction::PeerHas { peer, head, total_difficulty });
         }
     }
