@@ -1,5 +1,6 @@
 //! The command line: what every command takes. One file a group of flags.
 
+mod account_args;
 mod network_args;
 mod node_args;
 mod overrides;
@@ -10,6 +11,7 @@ mod sync_args;
 mod testnet_args;
 pub(crate) mod unavailable;
 
+pub(crate) use account_args::{AccountArgs, AccountCommand, KeystoreArgs, PasswordArgs};
 pub(crate) use network_args::{Nat, NetworkArgs, urls};
 pub(crate) use node_args::NodeArgs;
 pub(crate) use overrides::Overrides;
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Runs a network of one's own on this machine
     Testnet(TestnetArgs),
+    /// Makes, lists and imports accounts
+    Account(AccountArgs),
     /// Prints version, commit and platform
     Version,
     /// Removes the database of a datadir; keys and configuration stay

@@ -78,6 +78,14 @@ impl NodeArgs {
     }
 }
 
+impl NodeArgs {
+    /// Whether strangers could have this node sign for them.
+    pub(crate) fn signs_for_strangers(&self) -> bool {
+        let open = self.http.on && !self.http.addr.is_loopback();
+        (self.sealer.dev || !self.sealer.unlock.is_empty()) && open && !self.sealer.allow_insecure_unlock
+    }
+}
+
 /// JSON-RPC over HTTP.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "JSON-RPC over HTTP")]

@@ -15,10 +15,16 @@ pub(crate) struct SealerArgs {
     /// A block every so often on the development chain; 0s: as soon as there is a transaction
     #[arg(id = "dev.period", long = "dev.period", value_name = "TIME", default_value = "0s", value_parser = parse_period)]
     pub dev_period: Duration,
+    /// Let others than this machine call a node that signs for whoever asks
+    #[arg(id = "allow-insecure-unlock", long = "allow-insecure-unlock", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub allow_insecure_unlock: bool,
     /// Seal blocks of proof of authority: a key file, or an address whose key lies in DATADIR/keystore
     #[arg(id = "sealer", long = "sealer", value_name = "KEYFILE|ADDRESS")]
     pub sealer: Option<String>,
-    /// File with the password of the sealer's key
+    /// Accounts of DATADIR/keystore that sign for whoever asks (eth_sendTransaction, eth_sign); --password opens them
+    #[arg(id = "unlock", long = "unlock", value_name = "ADDRESS,…", value_delimiter = ',')]
+    pub unlock: Vec<Address>,
+    /// File with the password of the sealer's and the unlocked keys
     #[arg(id = "password", long = "password", value_name = "FILE")]
     pub password: Option<PathBuf>,
     /// Extra data of blocks built here, at most 32 bytes [default: starling/VERSION]

@@ -3,10 +3,9 @@
 use clap::{Arg, ArgAction, Command};
 
 /// What is missing, and the flags that need it.
-const TABLE: [(&str, &[&str]); 4] = [
+const TABLE: [(&str, &[&str]); 3] = [
     ("proofs at any depth", &["history.proofs"]),
     ("a journal of transactions elsewhere (it is in the datadir, always on)", &["txpool.journal", "txpool.rejournal"]),
-    ("accounts that sign for whoever asks", &["unlock"]),
     ("the dashboard", &["dashboard", "dashboard.port"]),
 ];
 

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod account;
 mod attach;
 mod db;
 mod export;
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Bootnode(args) => p2p::bootnode(&args),
         Command::Key(args) => p2p::key(&args.command),
         Command::Testnet(args) => testnet::run(&args.command),
+        Command::Account(args) => account::run(&args.command),
         Command::Version => say(&version::long()),
         Command::Removedb(args) => removedb(&args),
         Command::Config(args) => {

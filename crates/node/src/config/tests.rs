@@ -59,8 +59,8 @@ fn what_is_wrong_is_said() {
     refuse(Some("\"http.port\" = \"x\""), &[], "invalid value 'x' for '--http.port");
     refuse(Some("\"http.port\" = 2026-01-01"), &[], "http.port must be text, a number");
     refuse(Some("http.port = 1\nhttp = true"), &[], "is not TOML");
-    refuse(Some("ws = true"), &[], "WebSocket is not available yet");
-    refuse(None, &["--ws"], "--ws is given, and JSON-RPC over WebSocket is not available yet");
+    refuse(Some("dashboard = true"), &[], "the dashboard is not available yet");
+    refuse(None, &["--dashboard"], "--dashboard is given, and the dashboard is not available yet");
     refuse(None, &["--bootnodes", "enode://x"], "a public key of 128 hex digits");
     refuse(None, &["--nat", "upnp"], "not available yet");
     refuse(None, &["--netrestrict", "10/8"], "write addresses like");

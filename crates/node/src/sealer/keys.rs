@@ -67,10 +67,17 @@ pub(super) fn load(named: &str, password: Option<&Path>, datadir: &Datadir) -> R
     let password = password.ok_or_else(|| {
         Failure::usage(format_args!("the key {shown} has a password")).remedy("name a file with it: --password FILE")
     })?;
-    let secret = fs::read(password).context(format_args!("cannot read the password {}", password.display()))?;
-    let secret = secret.strip_suffix(b"\n").unwrap_or(&secret);
-    let key = starling_keystore::decrypt(&text, secret).context(format_args!("the key {shown}"))?;
+    let key = starling_keystore::decrypt(&text, &read_password(password)?).context(format_args!("the key {shown}"))?;
     NodeKey::from_bytes(&B256::new(*key)).context(format_args!("the key {shown}"))
+}
+
+/// The password in a file, without the end of its first line.
+pub(crate) fn read_password(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut text = fs::read(path).context(format_args!("cannot read the password {}", path.display()))?;
+    if let Some(end) = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        text.truncate(end);
+    }
+    Ok(text)
 }
 
 /// The key file of an address.

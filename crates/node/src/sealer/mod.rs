@@ -12,7 +12,7 @@ mod dev;
 mod keys;
 mod record;
 
-pub(crate) use keys::dev_accounts;
+pub(crate) use keys::{dev_accounts, read_password};
 
 use crate::{cli::SealerArgs, datadir::Datadir, failure::Failure};
 use starling_builder::{Attributes, Authorship, BuildOptions, Built, Limits, Parent, best_for, build, build_for_seal};
@@ -56,7 +56,7 @@ enum SealError {
     Panicked,
 }
 
-/// Starts the sealer that the flags ask for, on the current runtime; without such a flag nothing. It works with the
+/// Starts the sealer that the flags ask for, on the current runtime, and unlocks accounts; without flags nothing. It works with the
 /// chain, the pool, the keys and the proposals that JSON-RPC shows. `commands` are there exactly with `--dev`.
 pub(crate) fn start(
     args: &SealerArgs,
@@ -76,6 +76,9 @@ pub(crate) fn start(
         let etherbase = args.etherbase.or(first).unwrap_or_default();
         let period = (!args.dev_period.is_zero()).then_some(args.dev_period);
         tokio::spawn(dev::run(sealer.clone(), period, etherbase, commands));
+    }
+    for address in &args.unlock {
+        context.signers.add(keys::load(&address.to_string(), args.password.as_deref(), datadir)?);
     }
     if let Some(named) = &args.sealer {
         if !matches!(consensus, Consensus::Clique { .. }) {
