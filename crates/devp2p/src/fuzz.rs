@@ -129,7 +129,7 @@ fn fuzz_bytes_after_handshake() {
 fn fuzz_eth() {
     run("eth", &corpus("crates/devp2p/fuzz/eth"), |input| {
         let [version, id, payload @ ..] = input else { return };
-        let (version, payload) = (EthVersion::ALL[usize::from(version % 3)], Bytes::copy_from_slice(payload));
+        let (version, payload) = (EthVersion::ALL[usize::from(version % 4)], Bytes::copy_from_slice(payload));
         let peeked = request_id(*id, &payload);
         let Ok(message) = EthMessage::decode(version, *id, &payload) else { return };
         let mut again = Vec::new();

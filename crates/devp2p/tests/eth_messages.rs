@@ -9,6 +9,7 @@ const FEEDBEEF: B256 = b256!("00000000000000000000000000000000000000000000000000
 const V68: EthVersion = EthVersion::V68;
 const V69: EthVersion = EthVersion::V69;
 const V70: EthVersion = EthVersion::V70;
+const V71: EthVersion = EthVersion::V71;
 
 fn request(request: Request) -> EthMessage {
     EthMessage::Request { id: 1111, request }
@@ -68,7 +69,8 @@ fn bytes_of_requests_are_those_of_the_specification() {
     };
     check(&[V68, V69], 0x0f, &format!("f847820457{hashes}"), receipts(0));
     check(&[V70], 0x0f, &format!("f848820457{}{hashes}", "80"), receipts(0));
-    check(&[V70], 0x0f, &format!("f84a820457{}{hashes}", "8203e8"), receipts(1000));
+    check(&[V70, V71], 0x0f, &format!("f84a820457{}{hashes}", "8203e8"), receipts(1000));
+    check(&[V71], 0x12, &format!("f847820457{hashes}"), request(Request::BlockAccessLists(both.clone())));
 }
 
 #[test]
@@ -82,7 +84,10 @@ fn bytes_of_responses_are_those_of_the_specification() {
         |last_block_incomplete| response(Response::Receipts(Receipts { last_block_incomplete, lists: items.clone() }));
     check(&[V68, V69], 0x10, "c8820457c4c20102c0", receipts(false));
     check(&[V70], 0x10, "c982045780c4c20102c0", receipts(false));
-    check(&[V70], 0x10, "c982045701c4c20102c0", receipts(true));
+    check(&[V70, V71], 0x10, "c982045701c4c20102c0", receipts(true));
+    // An empty list is one of a block, the empty string stands for none.
+    let lists = vec![bytes!("c20102"), bytes!("c0"), NO_ACCESS_LIST];
+    check(&[V71], 0x13, "c9820457c5c20102c080", response(Response::BlockAccessLists(lists)));
 }
 
 #[test]
@@ -101,7 +106,7 @@ fn bytes_of_gossip_are_those_of_the_specification() {
     );
     let range = BlockRange { earliest: 0, latest: 600, latest_hash: FEEDBEEF };
     check(
-        &[V69, V70],
+        &[V69, V70, V71],
         0x11,
         "e580820258a000000000000000000000000000000000000000000000000000000000feedbeef",
         EthMessage::BlockRangeUpdate(range),
@@ -126,9 +131,13 @@ fn messages_of_other_versions_neither_go_nor_come() {
     assert!(out.is_empty());
     let unknown = |version, id| refused(version, id, &[0xc0], EthError::UnknownMessage { version, id });
     unknown(V68, 0x11);
+    [V68, V69, V70]
+        .into_iter()
+        .flat_map(|version| [(version, 0x12), (version, 0x13)])
+        .for_each(|(v, id)| unknown(v, id));
     for version in EthVersion::ALL {
         let gone: &[u8] = if version == V68 { &[] } else { &[0x01, 0x07] };
-        gone.iter().chain(&[0x0b, 0x0d, 0x0e, 0x12, 0x13, 0xff]).for_each(|id| unknown(version, *id));
+        gone.iter().chain(&[0x0b, 0x0d, 0x0e, 0x14, 0x15, 0xff]).for_each(|id| unknown(version, *id));
     }
 }
 
@@ -141,6 +150,8 @@ fn answers_beyond_the_limit_are_refused_and_hashes_beyond_it_are_not_read() {
         assert!(EthMessage::decode(V69, id, &answer(1024, &[0xc0]).into()).is_ok());
         refused(V69, id, &answer(1025, &[0xc0]), too_many(what, 1024));
     }
+    assert!(EthMessage::decode(V71, 0x13, &answer(1024, &[0x80]).into()).is_ok());
+    refused(V71, 0x13, &answer(1025, &[0x80]), too_many("access lists", 1024));
     refused(V70, 0x0a, &answer(5001, &[0xc0]), too_many("transactions", 5000));
     assert!(EthMessage::decode(V70, 0x02, &many(5000, &[0xc0]).into()).is_ok());
     refused(V70, 0x02, &many(5001, &[0xc0]), too_many("transactions", 5000));
@@ -150,13 +161,16 @@ fn answers_beyond_the_limit_are_refused_and_hashes_beyond_it_are_not_read() {
 
     let hash = [&[0xa0], FEEDBEEF.as_slice()].concat();
     let asked = |id, version| match EthMessage::decode(version, id, &answer(3000, &hash).into()).unwrap() {
-        EthMessage::Request { request: Request::BlockBodies(hashes) | Request::PooledTransactions(hashes), .. } => {
-            hashes.len()
-        }
+        EthMessage::Request {
+            request:
+                Request::BlockBodies(hashes) | Request::PooledTransactions(hashes) | Request::BlockAccessLists(hashes),
+            ..
+        } => hashes.len(),
         EthMessage::Request { request: Request::Receipts(receipts), .. } => receipts.hashes.len(),
         other => panic!("{other:?}"),
     };
-    assert_eq!([asked(0x05, V68), asked(0x0f, V69), asked(0x09, V70)], [1024, 1024, 256]);
+    let lengths = [asked(0x05, V68), asked(0x0f, V69), asked(0x09, V70), asked(0x12, V71)];
+    assert_eq!(lengths, [1024, 1024, 256, 1024]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl ChainStatus {
                 genesis,
                 fork_id,
             }),
-            EthVersion::V69 | EthVersion::V70 => {
+            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 => {
                 Status::V69(Status69 { network_id, genesis, fork_id, range: self.range })
             }
         }

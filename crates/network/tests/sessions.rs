@@ -41,7 +41,7 @@ async fn two_nodes_meet_ask_and_part() {
     else {
         panic!("first a peer is ready")
     };
-    assert_eq!((a_id, b_id, version), (a.local().id(), b.local().id(), EthVersion::V70));
+    assert_eq!((a_id, b_id, version), (a.local().id(), b.local().id(), EthVersion::V71));
     assert_eq!(status.head(), a.status().range.latest_hash);
     a.send(&b_id, &ask(7)).unwrap();
     match next(&mut of_b).await {

@@ -78,12 +78,16 @@ pub fn request_id(message_id: u8, payload: &[u8]) -> Option<Result<u64, EthError
 }
 
 fn is_request(message_id: u8) -> bool {
-    use ids::{GET_BLOCK_BODIES, GET_BLOCK_HEADERS, GET_POOLED_TRANSACTIONS, GET_RECEIPTS};
-    matches!(message_id, GET_BLOCK_HEADERS | GET_BLOCK_BODIES | GET_POOLED_TRANSACTIONS | GET_RECEIPTS)
+    use ids::{GET_BLOCK_ACCESS_LISTS, GET_BLOCK_BODIES, GET_BLOCK_HEADERS, GET_POOLED_TRANSACTIONS, GET_RECEIPTS};
+    matches!(
+        message_id,
+        GET_BLOCK_HEADERS | GET_BLOCK_BODIES | GET_POOLED_TRANSACTIONS | GET_RECEIPTS | GET_BLOCK_ACCESS_LISTS
+    )
 }
 
 fn is_response(message_id: u8) -> bool {
-    matches!(message_id, ids::BLOCK_HEADERS | ids::BLOCK_BODIES | ids::POOLED_TRANSACTIONS | ids::RECEIPTS)
+    use ids::{BLOCK_ACCESS_LISTS, BLOCK_BODIES, BLOCK_HEADERS, POOLED_TRANSACTIONS, RECEIPTS};
+    matches!(message_id, BLOCK_HEADERS | BLOCK_BODIES | POOLED_TRANSACTIONS | RECEIPTS | BLOCK_ACCESS_LISTS)
 }
 
 /// Opens a message with a request id: the id and what follows it. Nothing may come after the list.
@@ -172,6 +176,7 @@ fn exists(version: EthVersion, message_id: u8) -> bool {
         ids::STATUS | ids::TRANSACTIONS | ids::NEW_POOLED_TRANSACTION_HASHES => true,
         ids::NEW_BLOCK_HASHES | ids::NEW_BLOCK => version == EthVersion::V68,
         ids::BLOCK_RANGE_UPDATE => version >= EthVersion::V69,
+        ids::GET_BLOCK_ACCESS_LISTS | ids::BLOCK_ACCESS_LISTS => version >= EthVersion::V71,
         id => is_request(id) || is_response(id),
     }
 }

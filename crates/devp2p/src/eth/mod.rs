@@ -1,4 +1,4 @@
-//! The `eth` protocol: chain data and transactions between execution nodes, versions 68 to 70.
+//! The `eth` protocol: chain data and transactions between execution nodes, versions 68 to 71.
 //!
 //! The connection opens with one Status each way ([`Status`], [`Status::check`]). Then either side asks
 //! ([`Request`]), answers ([`Response`], with the id of the request) and gossips (the other [`EthMessage`]s).
@@ -22,13 +22,13 @@ mod version;
 pub use message::{BlockId, EthMessage, NewBlock, PooledHashes, request_id};
 pub use receipts::{decode_receipts, encode_receipts};
 pub use request::{GetBlockHeaders, GetReceipts, HashOrNumber, Request};
-pub use response::{Receipts, Response};
+pub use response::{NO_ACCESS_LIST, Receipts, Response};
 pub use status::{BlockRange, InvalidRange, Status, Status68, Status69, StatusError};
 pub use version::EthVersion;
 
 /// The largest message, decompressed. The specification calls it the practical limit.
 pub const MESSAGE_BYTES_MAX: usize = 10 * 1024 * 1024;
-/// The most headers, bodies or receipt lists in an answer, and the most block hashes read from a request; hashes
+/// The most headers, bodies, receipt lists or access lists in an answer, and the most block hashes read from a request; hashes
 /// after these are not served.
 pub const BLOCKS_MAX: usize = 1024;
 /// The most transactions in one Transactions or PooledTransactions message.
@@ -73,6 +73,10 @@ pub mod ids {
     pub const RECEIPTS: u8 = 0x10;
     /// What the peer can serve, since eth/69.
     pub const BLOCK_RANGE_UPDATE: u8 = 0x11;
+    /// Request, since eth/71.
+    pub const GET_BLOCK_ACCESS_LISTS: u8 = 0x12;
+    /// Response, since eth/71.
+    pub const BLOCK_ACCESS_LISTS: u8 = 0x13;
 }
 
 /// Why bytes are no message of this version. Each is the peer's fault.

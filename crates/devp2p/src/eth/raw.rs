@@ -10,6 +10,8 @@ pub(crate) enum Kind {
     List,
     /// A list or a non-empty string: a transaction, which is a list in its oldest type and a typed envelope since.
     Envelope,
+    /// A list, or the empty string where there is none: an access list.
+    ListOrNothing,
 }
 
 /// The next item of `buf`, head included. `message` is what `buf` lies in.
@@ -21,7 +23,12 @@ pub(crate) fn item(message: &Bytes, buf: &mut &[u8], kind: Kind) -> Result<Bytes
 fn split_item<'a>(buf: &mut &'a [u8], kind: Kind) -> Result<&'a [u8]> {
     let start = *buf;
     let header = Header::decode(buf)?;
-    if !header.list && (kind == Kind::List || header.payload_length == 0) {
+    let fits = match kind {
+        Kind::List => header.list,
+        Kind::Envelope => header.list || header.payload_length > 0,
+        Kind::ListOrNothing => header.list || header.payload_length == 0,
+    };
+    if !fits {
         return Err(Error::UnexpectedString);
     }
     let head = start.len() - buf.len();

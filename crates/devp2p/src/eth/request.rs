@@ -13,6 +13,8 @@ pub enum Request {
     PooledTransactions(Vec<B256>),
     /// Receipts of blocks, by hash.
     Receipts(GetReceipts),
+    /// Access lists of blocks, by hash; since eth/71.
+    BlockAccessLists(Vec<B256>),
 }
 
 /// Headers along the canonical chain, at regular steps.
@@ -54,6 +56,7 @@ impl Request {
             Self::BlockBodies(_) => ids::GET_BLOCK_BODIES,
             Self::PooledTransactions(_) => ids::GET_POOLED_TRANSACTIONS,
             Self::Receipts(_) => ids::GET_RECEIPTS,
+            Self::BlockAccessLists(_) => ids::GET_BLOCK_ACCESS_LISTS,
         }
     }
 
@@ -65,7 +68,9 @@ impl Request {
     pub(super) fn encode(&self, id: u64, version: EthVersion, out: &mut Vec<u8>) {
         match self {
             Self::BlockHeaders(request) => encode_pair(&id, request, out),
-            Self::BlockBodies(hashes) | Self::PooledTransactions(hashes) => encode_pair(&id, hashes, out),
+            Self::BlockBodies(hashes) | Self::PooledTransactions(hashes) | Self::BlockAccessLists(hashes) => {
+                encode_pair(&id, hashes, out);
+            }
             Self::Receipts(request) if version >= EthVersion::V70 => {
                 let first = request.first_block_receipt_index;
                 let payload_length = id.length() + first.length() + request.hashes.length();
@@ -78,12 +83,13 @@ impl Request {
         }
     }
 
-    /// Reads what follows the request id, for one of the four request messages.
+    /// Reads what follows the request id, for one of the request messages.
     pub(super) fn decode(version: EthVersion, message_id: u8, buf: &mut &[u8]) -> Result<Self> {
         let hashes = |buf: &mut &[u8], max| raw::hashes(buf, max).map(|(hashes, _)| hashes);
         Ok(match message_id {
             ids::GET_BLOCK_HEADERS => Self::BlockHeaders(Decodable::decode(buf)?),
             ids::GET_BLOCK_BODIES => Self::BlockBodies(hashes(buf, BLOCKS_MAX)?),
+            ids::GET_BLOCK_ACCESS_LISTS => Self::BlockAccessLists(hashes(buf, BLOCKS_MAX)?),
             ids::GET_POOLED_TRANSACTIONS => Self::PooledTransactions(hashes(buf, POOLED_HASHES_MAX)?),
             _ => Self::Receipts(GetReceipts {
                 first_block_receipt_index: if version >= EthVersion::V70 { Decodable::decode(buf)? } else { 0 },

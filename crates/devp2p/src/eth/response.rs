@@ -4,7 +4,7 @@ use alloy_primitives::Bytes;
 use alloy_rlp::{Decodable, Encodable, Header};
 
 /// An answer: RLP items in the order they were asked for, as they came or as they shall go. What the answerer does
-/// not have is left out.
+/// not have is left out, but for access lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
     /// Headers.
@@ -15,7 +15,13 @@ pub enum Response {
     PooledTransactions(Vec<Bytes>),
     /// Receipts.
     Receipts(Receipts),
+    /// Access lists of blocks, since eth/71: one item for each hash as far as the answer goes, the empty string
+    /// ([`NO_ACCESS_LIST`]) where there is none.
+    BlockAccessLists(Vec<Bytes>),
 }
+
+/// In place of an access list that the answerer does not have; an empty list is one of a block.
+pub const NO_ACCESS_LIST: Bytes = Bytes::from_static(&[alloy_rlp::EMPTY_STRING_CODE]);
 
 /// Receipts of blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +40,17 @@ impl Response {
             Self::BlockBodies(_) => ids::BLOCK_BODIES,
             Self::PooledTransactions(_) => ids::POOLED_TRANSACTIONS,
             Self::Receipts(_) => ids::RECEIPTS,
+            Self::BlockAccessLists(_) => ids::BLOCK_ACCESS_LISTS,
         }
     }
 
     /// The items, of whatever kind.
     pub fn items(&self) -> &[Bytes] {
         match self {
-            Self::BlockHeaders(items) | Self::BlockBodies(items) | Self::PooledTransactions(items) => items,
+            Self::BlockHeaders(items)
+            | Self::BlockBodies(items)
+            | Self::PooledTransactions(items)
+            | Self::BlockAccessLists(items) => items,
             Self::Receipts(receipts) => &receipts.lists,
         }
     }
@@ -61,7 +71,7 @@ impl Response {
         raw::encode_items(items, out);
     }
 
-    /// Reads what follows the request id, for one of the four response messages.
+    /// Reads what follows the request id, for one of the response messages.
     pub(super) fn decode(
         version: EthVersion,
         message_id: u8,
@@ -73,6 +83,7 @@ impl Response {
             ids::BLOCK_HEADERS => (Kind::List, BLOCKS_MAX, "headers"),
             ids::BLOCK_BODIES => (Kind::List, BLOCKS_MAX, "bodies"),
             ids::POOLED_TRANSACTIONS => (Kind::Envelope, TRANSACTIONS_MAX, "transactions"),
+            ids::BLOCK_ACCESS_LISTS => (Kind::ListOrNothing, BLOCKS_MAX, "access lists"),
             _ => (Kind::List, BLOCKS_MAX, "receipt lists"),
         };
         let paginated = message_id == ids::RECEIPTS && version >= EthVersion::V70;
@@ -85,6 +96,7 @@ impl Response {
             ids::BLOCK_HEADERS => Self::BlockHeaders(items),
             ids::BLOCK_BODIES => Self::BlockBodies(items),
             ids::POOLED_TRANSACTIONS => Self::PooledTransactions(items),
+            ids::BLOCK_ACCESS_LISTS => Self::BlockAccessLists(items),
             _ => Self::Receipts(Receipts { last_block_incomplete, lists: items }),
         })
     }

@@ -12,11 +12,13 @@ pub enum EthVersion {
     V69 = 69,
     /// EIP-7975: receipts of one block may take several answers.
     V70 = 70,
+    /// EIP-8159: access lists of blocks, which headers name since Amsterdam.
+    V71 = 71,
 }
 
 impl EthVersion {
     /// All of them, lowest first.
-    pub const ALL: [Self; 3] = [Self::V68, Self::V69, Self::V70];
+    pub const ALL: [Self; 4] = [Self::V68, Self::V69, Self::V70, Self::V71];
 
     /// What Hello offers and RLPx must know.
     pub const fn protocol(self) -> Protocol {
@@ -30,7 +32,7 @@ impl EthVersion {
     }
 }
 
-/// How many message ids a version takes. 71 and 72 are known so that adding one is not the moment to look it up.
+/// How many message ids a version takes. 72 is known so that adding it is not the moment to look it up.
 const fn message_count(version: u8) -> u8 {
     match version {
         ..=68 => 17,

@@ -183,7 +183,7 @@ pub fn status_of(version: EthVersion) -> Status {
             genesis: ours.genesis,
             fork_id: ours.fork_id(),
         }),
-        EthVersion::V69 | EthVersion::V70 => Status::V69(starling_devp2p::eth::Status69 {
+        EthVersion::V69 | EthVersion::V70 | EthVersion::V71 => Status::V69(starling_devp2p::eth::Status69 {
             network_id: ours.network_id,
             genesis: ours.genesis,
             fork_id: ours.fork_id(),

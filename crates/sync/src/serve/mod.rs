@@ -1,23 +1,26 @@
 //! What to answer a peer: plain functions from a request and a [`ChainView`] to raw RLP items.
 //!
 //! ```text
-//! GetBlockHeaders ─► headers  ┐
-//! GetBlockBodies  ─► bodies   ├─► items as they lie on disk ─► the message, uncopied
-//! GetReceipts     ─► receipts ┘
+//! GetBlockHeaders     ─► headers      ┐
+//! GetBlockBodies      ─► bodies       │
+//! GetReceipts         ─► receipts     ├─► items as they lie on disk ─► the message, uncopied
+//! GetBlockAccessLists ─► access_lists ┘
 //! ```
 //!
 //! - Nothing is decoded that need not be: headers and bodies are cut out of stored bytes, and receipts are
 //!   stored in the form of eth/69. Only eth/68 pays for its blooms.
 //! - Limits are soft as the [specification](https://github.com/ethereum/devp2p/blob/master/caps/eth.md) has
-//!   them: an answer ends after the item that reaches the limit. A block that is unknown is left out, a
-//!   question about nothing has an empty answer; neither is an error.
+//!   them: an answer ends after the item that reaches the limit. A block that is unknown is left out (an
+//!   access list that is missing has its place), a question about nothing has an empty answer; neither is an error.
 //! - A function reads at most [`ITEMS_MAX`] blocks, so one request costs a bounded time. How many run at once
 //!   is the caller's to hold: [`REQUESTS_PER_PEER_MAX`], [`REQUESTS_MAX`].
 
+mod access_lists;
 mod bodies;
 mod headers;
 mod receipts;
 
+pub use access_lists::access_lists;
 pub use bodies::bodies;
 pub use headers::headers;
 pub use receipts::{receipts, receipts_paged};
@@ -30,7 +33,7 @@ use starling_state::ChainView;
 pub const ANSWER_BYTES_SOFT: usize = 2 << 20;
 /// Bytes that an answer never exceeds, its own envelope left aside: the practical limit of a message is 10 MiB.
 pub const ANSWER_BYTES_MAX: usize = (10 << 20) - 1024;
-/// Most headers, bodies or lists of receipts in an answer, and most hashes that are looked up for it.
+/// Most headers, bodies, lists of receipts or access lists in an answer, and most hashes that are looked up for it.
 pub const ITEMS_MAX: usize = 1024;
 /// Requests of one peer that are worked on or wait at a time. The next one waits in its connection: nothing
 /// more is read from a peer that asks faster than it is answered.
@@ -53,8 +56,9 @@ pub fn answer(view: &ChainView, version: EthVersion, request: &Request) -> Resul
         Request::Receipts(request) => match version {
             EthVersion::V68 => lists(receipts(view, &request.hashes, true)?),
             EthVersion::V69 => lists(receipts(view, &request.hashes, false)?),
-            EthVersion::V70 => Response::Receipts(receipts_paged(view, request)?),
+            EthVersion::V70 | EthVersion::V71 => Response::Receipts(receipts_paged(view, request)?),
         },
+        Request::BlockAccessLists(hashes) => Response::BlockAccessLists(access_lists(view, hashes)?),
         Request::PooledTransactions(_) => return Ok(None),
     }))
 }

@@ -2,7 +2,7 @@
 
 use crate::chain::{Source, geth_ethtest, hive_sync, rpc_compat};
 use starling_devp2p::eth::{
-    EthVersion, GetBlockHeaders, GetReceipts, HashOrNumber, Request, Response, decode_receipts,
+    EthVersion, GetBlockHeaders, GetReceipts, HashOrNumber, NO_ACCESS_LIST, Request, Response, decode_receipts,
 };
 use starling_primitives::{B256, Receipt, keccak256, receipts_root};
 use starling_state::BlockId;
@@ -80,6 +80,19 @@ fn bodies_are_blocks_without_their_headers() {
         let block = source.view().block(BlockId::Number(number as u64)).unwrap().unwrap().block;
         assert_eq!(body.as_ref(), alloy_rlp::encode(&block.body), "block {number}");
     }
+}
+
+#[test]
+fn an_access_list_that_is_missing_keeps_its_place() {
+    let Some(source) = rpc_compat() else { return };
+    // Blocks before Amsterdam have none.
+    let hashes = vec![source.hash(1), B256::repeat_byte(7), source.hash(1)];
+    let answer = ask(source, EthVersion::V71, Request::BlockAccessLists(hashes));
+    assert_eq!(answer, Response::BlockAccessLists(vec![NO_ACCESS_LIST; 3]));
+    assert!(ask(source, EthVersion::V71, Request::BlockAccessLists(Vec::new())).items().is_empty());
+    let many = vec![B256::repeat_byte(7); serve::ITEMS_MAX + 1];
+    let answer = ask(source, EthVersion::V71, Request::BlockAccessLists(many));
+    assert_eq!(answer.items().len(), serve::ITEMS_MAX);
 }
 
 #[test]

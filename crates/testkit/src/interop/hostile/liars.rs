@@ -64,6 +64,7 @@ fn empty(request: &Request) -> Response {
         Request::BlockHeaders(_) => Response::BlockHeaders(Vec::new()),
         Request::BlockBodies(_) => Response::BlockBodies(Vec::new()),
         Request::PooledTransactions(_) => Response::PooledTransactions(Vec::new()),
+        Request::BlockAccessLists(_) => Response::BlockAccessLists(Vec::new()),
         Request::Receipts(_) => Response::Receipts(Receipts { last_block_incomplete: false, lists: Vec::new() }),
     }
 }
