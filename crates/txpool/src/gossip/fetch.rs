@@ -79,6 +79,8 @@ enum Stage {
 struct Request {
     peer: PeerId,
     hashes: Vec<TxHash>,
+    /// As the peer announced them. Some may come by another way before the answer, which is no fault of the peer.
+    asked: BTreeMap<TxHash, AnnouncedAs>,
     /// The answer is due, then, once it is overdue, the time at which the peer is given another chance.
     until: Instant,
     stage: RequestStage,
@@ -195,12 +197,7 @@ impl Fetcher {
         let is_awaited = |one: &&mut Request| one.peer == *peer && one.stage != RequestStage::Verifying;
         let request = self.requests.get_mut(&id).filter(is_awaited)?;
         request.stage = RequestStage::Verifying;
-        let hashes = request.hashes.clone();
-        let as_announced = |hash: &TxHash| {
-            let wanted = self.wanted.get(hash)?;
-            wanted.announcers.iter().find(|(id, _)| id == peer).map(|(_, announced)| (*hash, *announced))
-        };
-        let asked = hashes.iter().filter_map(as_announced).collect();
+        let asked = request.asked.clone();
         if items == 0 {
             self.settle(peer, id, &[]);
         }
@@ -310,7 +307,7 @@ impl Fetcher {
     fn ask(&mut self, peer: PeerId, budget: usize, now: Instant) {
         let Some(from) = self.peers.get_mut(&peer).filter(|from| from.open.is_none()) else { return };
         let id = self.next_request;
-        let (mut hashes, mut bytes) = (Vec::new(), 0);
+        let (mut hashes, mut asked, mut bytes) = (Vec::new(), BTreeMap::new(), 0);
         while hashes.len() < REQUEST_HASHES_MAX.min(budget) {
             let Some(hash) = from.ready.pop_front() else { break };
             let Some(wanted) = self.wanted.get_mut(&hash).filter(|wanted| wanted.stage == Stage::Ready) else {
@@ -323,6 +320,7 @@ impl Fetcher {
             }
             bytes += announced.size_bytes;
             wanted.stage = Stage::Asked(id);
+            asked.insert(hash, *announced);
             hashes.push(hash);
         }
         if hashes.is_empty() {
@@ -330,7 +328,8 @@ impl Fetcher {
         }
         from.open = Some(id);
         self.next_request += 1;
-        let request = Request { peer, hashes: hashes.clone(), until: now + ANSWER_TIMEOUT, stage: RequestStage::Open };
+        let until = now + ANSWER_TIMEOUT;
+        let request = Request { peer, hashes: hashes.clone(), asked, until, stage: RequestStage::Open };
         self.requests.insert(id, request);
         self.actions.push_back(GossipAction::Request { peer, request: id, hashes });
     }
