@@ -15,8 +15,9 @@ usage: testkit COMMAND
   crash [--kills N] [--seed S]   imports killed at random moments (20)
   fuzz [--seed S] [--rounds N]   random chains on layers, on plain maps and by geth's evm (on the PATH or STARLING_EVM)
   mutate [RULE…] [-- FLAGS]      changes one rule at a time in a copy; the conformance runner (FLAGS) must fail
-  interop suites|sync|others|flock|hostile
-                                 geth's wire suites, chains to and from geth, four nodes by one bootnode;
+  interop suites|sync|others|flock|hostile|mixed
+                                 geth's wire suites, chains to and from geth, four nodes by one bootnode, two geths and
+                                 two Starlings that seal (mixed [--blocks N]);
                                  the peers are built by testnet/interop/install
   simulate [SCENARIO] [--small] [--seed S]
                                  a network in virtual time: discovery, discv5 (real nodes), spread, partition, hostile,
@@ -77,6 +78,12 @@ fn run(arguments: &[String]) -> Option<Outcome> {
             #[cfg(feature = "conformance")]
             [which] if which == "hostile" => Some(interop::hostile::run()),
             [which] if which == "flock" => Some(interop::flock::run()),
+            #[cfg(feature = "conformance")]
+            [which, flags @ ..] if which == "mixed" => {
+                let defaults = [("--seed", None), ("--blocks", Some(interop::mixed::BLOCKS_DEFAULT))];
+                let [seed, blocks] = numbers(flags, defaults)?;
+                Some(interop::mixed::run(blocks, seed))
+            }
             _ => None,
         },
         #[cfg(feature = "conformance")]
