@@ -82,6 +82,10 @@ test-engine: build ## drive the Engine API with 601 payloads, and with broken on
 test-crash: build ## 300 kills at random moments of an import
 	$(TESTKIT) crash --kills 300
 
+.PHONY: crash-net
+crash-net: build ## 100 kills of sealers and followers under load (FLAGS="--kills N --seed S")
+	$(TESTKIT) crash-net $(FLAGS)
+
 .PHONY: conformance
 conformance: ## every case of the official suites (FLAGS="--only CASE", --sample 5%); conformance-NAME runs one archive
 	@$(CONFORMANCE) $(FLAGS)
@@ -120,10 +124,19 @@ interop-sync: build ## 3,000 blocks from geth and to geth (eth/70, eth/68), chai
 	testnet/interop/install geth geth-1.13.15
 	$(TESTKIT) interop sync
 
+.PHONY: interop-wallets
+interop-wallets: build ## viem, ethers, web3.js, web3.py, cast, forge, hardhat on a development node and on a testnet (FLAGS="viem cast")
+	testnet/interop/wallets/check $(STARLING) $(FLAGS)
+
 .PHONY: interop-others
 interop-others: build ## JavaScript peers and discv5-cli, which share no code with geth or with us
 	testnet/interop/install discv5-cli js
 	$(TESTKIT) interop others
+
+.PHONY: interop-mixed
+interop-mixed: build ## two geth 1.13.15 and two Starlings seal 500 blocks in turn; either kind dies and comes back
+	testnet/interop/install geth-1.13.15
+	$(TESTKIT) interop mixed $(FLAGS)
 
 .PHONY: interop-flock
 interop-flock: build ## four nodes, three of them told only one bootnode's record

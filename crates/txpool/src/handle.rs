@@ -10,7 +10,7 @@ use alloy_eips::eip7594::BlobTransactionSidecarVariant;
 use alloy_eips::eip7702::constants::EIP7702_DELEGATION_DESIGNATOR;
 use alloy_primitives::{B256, map::B256Map};
 use parking_lot::{Mutex, MutexGuard};
-use starling_chainspec::{ChainSpec, Fork};
+use starling_chainspec::{ChainSpec, Consensus, Fork};
 use starling_primitives::{
     Address, BlockRef, EMPTY_CODE_HASH, PeerId, ReadError, StateReader, Transaction, TxHash, recover_sender,
 };
@@ -110,8 +110,10 @@ impl PoolHandle {
         keep: impl Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync + 'static,
         blobs: Option<Arc<BlobStore>>,
     ) -> Self {
-        config.blobs = blobs.is_some();
         let spec = view.spec().clone();
+        // Signers alone have no consensus layer that would keep blobs, and blocks with any are refused.
+        let blobs = blobs.filter(|_| !matches!(spec.consensus, Consensus::Clique { .. }));
+        config.blobs = blobs.is_some();
         let pool = Pool::new(spec.chain_id, config, intrinsic, head_facts(&spec, view));
         let shared = Shared {
             pool: Mutex::new(pool),

@@ -5,9 +5,12 @@ import os
 import pathlib
 
 from web3 import Web3
+from web3.middleware import ExtraDataToPOAMiddleware
 from web3.exceptions import ContractCustomError, ContractLogicError
 
 web3 = Web3(Web3.HTTPProvider(os.environ["RPC_URL"], request_kwargs={"timeout": 30}))
+# Signers of Clique put their seals where other chains have 32 bytes.
+web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
 account = web3.eth.account.from_key(os.environ["KEY"])
 built = json.loads(pathlib.Path(__file__).with_name("contract.json").read_text())
 STRANGER = Web3.to_checksum_address("0x00000000000000000000000000000000000000ff")

@@ -33,8 +33,9 @@ pub(super) fn start(network: &Network, member: &Member, known: &[String]) -> Res
         "--addr",
         &network.settings.addr.to_string(),
         "--http",
+        "--ws",
         "--http.api",
-        "eth,net,web3,txpool,admin,debug",
+        "eth,net,web3,txpool,clique,admin,debug",
     ]);
     // Who is asked first is named; the others are found by discv5.
     command.args(["--discovery.dns", "false", "--discovery.v4=false", "--bootnodes", &known.join(",")]);
