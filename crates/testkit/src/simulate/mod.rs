@@ -37,8 +37,11 @@ pub enum Size {
     Full,
 }
 
+/// A scenario: how much of it, from which seed.
+pub type Scenario = fn(Size, u64) -> Outcome;
+
 /// What can be simulated, by name.
-pub const SCENARIOS: [(&str, fn(Size, u64) -> Outcome); 6] = [
+pub const SCENARIOS: [(&str, Scenario); 6] = [
     ("discovery", discovery::run),
     ("discv5", discv5::run),
     ("spread", spread::run),
