@@ -77,11 +77,13 @@ impl Node {
     /// Brings a node up: returns when all ports listen.
     pub(crate) fn start(args: &NodeArgs) -> Result<Self, Failure> {
         let args = &args.settled();
-        if args.signs_for_strangers() {
-            return Err(Failure::usage(
-                "this node signs for whoever asks (--dev, --unlock), and --http.addr lets others than this machine ask",
-            )
-            .remedy("leave --http.addr at 127.0.0.1, or give --allow-insecure-unlock"));
+        if let Some(flag) = args.signs_for_strangers() {
+            return Err(Failure::usage(format_args!(
+                "this node signs for whoever asks (--dev, --unlock), and {flag} lets others than this machine ask"
+            ))
+            .remedy(format_args!(
+                "leave {flag} as it is by default, or name who may; --allow-insecure-unlock lets everybody"
+            )));
         }
         process::raise_open_files();
         warm_up_kzg()?;

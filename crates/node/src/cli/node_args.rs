@@ -76,13 +76,27 @@ impl NodeArgs {
         }
         args
     }
-}
 
-impl NodeArgs {
-    /// Whether strangers could have this node sign for them.
-    pub(crate) fn signs_for_strangers(&self) -> bool {
-        let open = self.http.on && !self.http.addr.is_loopback();
-        (self.sealer.dev || !self.sealer.unlock.is_empty()) && open && !self.sealer.allow_insecure_unlock
+    /// The flag that lets others than this machine's own programs have this node sign, if it signs for whoever asks.
+    /// A page in a browser of this machine is one of the others.
+    pub(crate) fn signs_for_strangers(&self) -> Option<&'static str> {
+        let signs = self.sealer.dev || !self.sealer.unlock.is_empty();
+        if !signs || self.sealer.allow_insecure_unlock {
+            return None;
+        }
+        let any = |names: &[String]| names.iter().any(|name| name == "*");
+        let (http, ws) = (&self.http, &self.ws);
+        let served = http.on || ws.on;
+        let ws_addr = ws.addr.unwrap_or(http.addr);
+        [
+            (http.on && !http.addr.is_loopback(), "--http.addr"),
+            (ws.on && !ws_addr.is_loopback(), if ws.addr.is_some() { "--ws.addr" } else { "--http.addr" }),
+            (http.on && any(&http.cors), "--http.corsdomain"),
+            (ws.on && any(&ws.origins), "--ws.origins"),
+            (served && any(&http.vhosts), "--http.vhosts"),
+        ]
+        .into_iter()
+        .find_map(|(is_open, flag)| is_open.then_some(flag))
     }
 }
 
@@ -253,5 +267,38 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         "s" => Ok(Duration::from_secs(number)),
         "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(wrong),
         _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    #[test]
+    fn only_this_machine_may_have_a_node_sign() {
+        let check = |flags: &str, expect: Option<&str>| {
+            let words = format!("starling node --http --ws {flags}");
+            let Command::Node(args) = Cli::try_parse_from(words.split_whitespace()).unwrap().command else { panic!() };
+            assert_eq!(args.signs_for_strangers(), expect, "{flags}");
+        };
+        let unlocked = "--unlock 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+        for signing in ["--dev", unlocked] {
+            for (flag, value, open) in [
+                ("--http.addr", "0.0.0.0", true),
+                ("--ws.addr", "192.0.2.1", true),
+                ("--http.corsdomain", "https://a.example,*", true),
+                ("--ws.origins", "*", true),
+                ("--http.vhosts", "*", true),
+                ("--http.corsdomain", "https://a.example", false),
+                ("--ws.origins", "https://a.example", false),
+                ("--http.addr", "127.0.0.2", false),
+            ] {
+                let flags = format!("{flag} {value}");
+                check(&format!("{signing} {flags}"), open.then_some(flag));
+                check(&format!("{signing} {flags} --allow-insecure-unlock"), None);
+                check(&flags, None);
+            }
+        }
     }
 }

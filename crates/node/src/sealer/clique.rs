@@ -1,9 +1,14 @@
 use super::{SealError, Sealer, now, record::Record};
 use starling_builder::seal::{Order, Plan, Proposals, Turn, put_seal, turn};
-use starling_chain::ChainEvent;
+use starling_chain::{ChainEvent, ImportOutcome};
 use starling_chainspec::{Consensus, clique_seal_hash};
 use starling_primitives::{Address, BlockRef, NodeKey};
-use std::time::{Duration, Instant};
+use starling_state::BlockId;
+use starling_validation::PreparedBlock;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 /// How long a failed block waits for its next try.
@@ -21,7 +26,7 @@ pub(super) async fn run(sealer: Sealer, key: NodeKey, proposals: Proposals, mut 
     loop {
         let wait = match clock.is_right() {
             false => {
-                tracing::error!("the clock was moved: nothing is sealed until the head passes the last sealed block");
+                tracing::error!("the clock was moved: a block is left out, and the new time is taken for right");
                 clock = Clock::start();
                 Some(RETRY)
             }
@@ -51,6 +56,7 @@ async fn step(
     record: &mut Record,
     events: &mut Receiver<ChainEvent>,
 ) -> Result<Option<Duration>, SealError> {
+    bring_back(sealer, record).await?;
     let (head, turn) = look(sealer, signer_of(key), proposals.all()).await?;
     let plan = match turn {
         None | Some(Turn::NotASigner | Turn::Wait { .. }) => return Ok(None),
@@ -60,14 +66,28 @@ async fn step(
         }
         Some(Turn::Make(plan)) => plan,
     };
-    if record.number() > head.number {
-        // Ours of that height is out, and a second one would be a fraud.
-        return Ok(None);
-    }
     if has_new_head(events, plan.not_before).await {
         return Ok(Some(Duration::ZERO));
     }
     seal(sealer, key, record, head, *plan).await
+}
+
+/// Hands the chain the block that was signed last if it has got lost: the death of the process, or a failed import, came
+/// between the record and the chain. Its height cannot be signed again, so without it a chain of few signers would stop.
+async fn bring_back(sealer: &Sealer, record: &Record) -> Result<(), SealError> {
+    let Some(signed) = record.last() else { return Ok(()) };
+    let view = sealer.chain.view();
+    if view.head().number >= signed.at.number || view.find(BlockId::Hash(signed.at.hash))?.is_some() {
+        return Ok(());
+    }
+    let Some(rlp) = signed.rlp.clone() else { return Err(SealError::Ahead(signed.at)) };
+    let block = PreparedBlock::from_rlp(view.spec(), rlp)?;
+    tracing::warn!(block = %signed.at, "the block that was sealed last is not in the chain: it is handed in again");
+    match sealer.chain.import(Arc::new(block)).await? {
+        ImportOutcome::Valid | ImportOutcome::Known => Ok(()),
+        // Its parent may be lost as well, and comes from peers.
+        other => Err(SealError::Refused(Box::new(other))),
+    }
 }
 
 /// Whose turn it is after the head; none if the chain has no signers there.
@@ -99,22 +119,33 @@ async fn seal(
     head: BlockRef,
     plan: Plan,
 ) -> Result<Option<Duration>, SealError> {
+    let Some(block) = make(sealer, key, head, plan).await? else { return Ok(Some(RETRY)) };
+    if sealer.chain.view().head() != head {
+        return Ok(Some(Duration::ZERO));
+    }
+    // Before anybody sees the block: a crash from here on must not lead to a second one of this height.
+    record.sign(&block)?;
+    sealer.import(block).await?;
+    Ok(Some(Duration::ZERO))
+}
+
+/// Builds and signs the block after a head; none if there is nothing to put into it, and an empty one is not wanted.
+async fn make(
+    sealer: &Sealer,
+    key: &NodeKey,
+    head: BlockRef,
+    plan: Plan,
+) -> Result<Option<Arc<PreparedBlock>>, SealError> {
     let Plan { attributes, authorship, .. } = plan;
     let mut built = sealer.build(head, attributes, Some(authorship)).await?;
     let waits_for_work = matches!(sealer.chain.spec().consensus, Consensus::Clique { period: 0, .. });
     if waits_for_work && built.block.body.transactions.is_empty() {
-        return Ok(Some(RETRY));
-    }
-    if sealer.chain.view().head() != head {
-        return Ok(Some(Duration::ZERO));
+        return Ok(None);
     }
     let header = &mut built.block.header;
     let Some(hash) = clique_seal_hash(header) else { return Ok(None) };
     put_seal(header, &key.sign_recoverable(&hash));
-    // Before anybody sees the block: a crash from here on must not lead to a second one of this height.
-    record.sign(BlockRef::new(header.number, header.hash_slow()))?;
-    sealer.import(&built).await?;
-    Ok(Some(Duration::ZERO))
+    Ok(Some(Arc::new(built.prepare())))
 }
 
 /// Waits until that moment, since 1970; true if the head moves before.
@@ -148,5 +179,64 @@ impl Clock {
 
     fn is_right(&self) -> bool {
         now().abs_diff(self.at + self.started.elapsed()) <= CLOCK_JUMP_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sealer::dev_accounts;
+    use starling_builder::BuildOptions;
+    use starling_chain::{ChainConfig, ChainCore};
+    use starling_chainspec::ChainSpec;
+    use starling_primitives::Bytes;
+    use starling_storage::{Database, GenesisRecord, StorageConfig};
+    use starling_txpool::{PoolConfig, PoolHandle};
+    use std::path::Path;
+
+    /// A chain with this one signer, who may sign as soon as a second has passed.
+    fn chain_of(signer: Address) -> ChainCore {
+        let (vanity, seal) = ("00".repeat(32), "00".repeat(65));
+        let mut genesis: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../genesis/testnet.json")).unwrap();
+        genesis["extraData"] = format!("0x{vanity}{}{seal}", alloy_primitives::hex::encode(signer)).into();
+        genesis["config"]["clique"]["period"] = 1.into();
+        let spec = Arc::new(ChainSpec::from_genesis_json("one signer", &genesis.to_string()).unwrap());
+        let block = starling_state::genesis_record(&spec).unwrap();
+        let record = GenesisRecord { block, config: Bytes::from_static(b"{}") };
+        let database = Database::create(StorageConfig::memory(), record).unwrap();
+        ChainCore::open(spec, database, ChainConfig::default()).unwrap()
+    }
+
+    fn record(folder: &Path) -> Record {
+        Record::open(&folder.join("sealed")).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_block_that_was_signed_and_lost_comes_back_and_the_chain_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (signer, key) = dev_accounts().next().unwrap();
+        let (_chain, handle) = starling_chain::spawn(chain_of(signer)).unwrap();
+        let pool =
+            PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &handle.view(), |_| Ok(()));
+        let sealer = Sealer { chain: handle.clone(), pool, options: BuildOptions::default() };
+        let mut events = handle.events();
+
+        // dies between the record and the import
+        let (head, turn) = look(&sealer, signer, Vec::new()).await.unwrap();
+        let Some(Turn::Make(plan)) = turn else { panic!("{turn:?}") };
+        let lost = make(&sealer, &key, head, *plan).await.unwrap().unwrap();
+        record(folder.path()).sign(&lost).unwrap();
+        assert_eq!(handle.view().head(), head);
+
+        // comes back
+        let mut record = record(folder.path());
+        bring_back(&sealer, &record).await.unwrap();
+        assert_eq!(handle.view().head(), lost.at());
+        bring_back(&sealer, &record).await.unwrap();
+        while handle.view().head().number < 2 {
+            step(&sealer, &key, &Proposals::default(), &mut record, &mut events).await.unwrap();
+        }
+        assert_eq!((record.number(), handle.view().head().number), (2, 2));
     }
 }

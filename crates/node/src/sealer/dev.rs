@@ -4,7 +4,7 @@ use starling_chain::SetHeadOutcome;
 use starling_primitives::{Address, B256, BlockRef};
 use starling_rpc::DevCommand;
 use starling_txpool::PoolNews;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{
         broadcast::{self, error::RecvError},
@@ -127,7 +127,7 @@ impl Dev {
         if built.block.body.transactions.is_empty() && !empty_too {
             return Ok(false);
         }
-        let at = self.sealer.import(&built).await?;
+        let at = self.sealer.import(Arc::new(built.prepare())).await?;
         self.set_head(at.hash).await?;
         if self.next_timestamp.take().is_some() {
             self.ahead_secs = timestamp.saturating_sub(now().as_secs());
@@ -205,8 +205,8 @@ impl Dev {
 
     async fn revert(&mut self, id: u64) -> Result<bool, SealError> {
         let Some((head, ahead_secs)) = self.snapshots.get(&id).copied() else { return Ok(false) };
-        self.snapshots.split_off(&id);
         self.set_head(head.hash).await?;
+        self.snapshots.split_off(&id);
         (self.ahead_secs, self.next_timestamp) = (ahead_secs, None);
         self.empty_pool(head).await;
         Ok(true)

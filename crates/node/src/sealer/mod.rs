@@ -21,6 +21,7 @@ use starling_chainspec::Consensus;
 use starling_primitives::{BlockRef, Header};
 use starling_rpc::{DevCommand, RpcContext};
 use starling_txpool::PoolHandle;
+use starling_validation::PreparedBlock;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -50,6 +51,10 @@ enum SealError {
     Record(#[from] record::RecordError),
     #[error("it does not become the head: {0:?}")]
     NotTheHead(Box<SetHeadOutcome>),
+    #[error("block {0} was signed, the chain does not have it, and the record does not hold it: a peer must bring it")]
+    Ahead(BlockRef),
+    #[error("the record of signed blocks holds none: {0}")]
+    Prepare(#[from] starling_validation::PrepareError),
     #[error("the head has moved on")]
     HeadMoved,
     #[error("its thread failed")]
@@ -139,15 +144,14 @@ impl Sealer {
     }
 
     /// Hands a sealed block to the chain.
-    async fn import(&self, built: &Built) -> Result<BlockRef, SealError> {
-        let block = built.prepare();
+    async fn import(&self, block: Arc<PreparedBlock>) -> Result<BlockRef, SealError> {
         let at = block.at();
-        match self.chain.import(Arc::new(block)).await? {
+        match self.chain.import(block.clone()).await? {
             ImportOutcome::Valid | ImportOutcome::Known => {}
             other => return Err(SealError::Refused(Box::new(other))),
         }
-        let transactions = built.block.body.transactions.len();
-        tracing::info!(number = at.number, hash = %at.hash, transactions, gas = built.block.header.gas_used, "sealed");
+        let transactions = block.senders.len();
+        tracing::info!(number = at.number, hash = %at.hash, transactions, gas = block.block.header.gas_used, "sealed");
         metrics::counter!("sealer_blocks_sealed_total").increment(1);
         Ok(at)
     }
