@@ -1,4 +1,4 @@
-//! Builds blocks: payloads for a consensus client, blocks to be sealed, the pending block.
+//! Builds blocks: payloads for a consensus client, blocks to be sealed.
 //!
 //! ```text
 //! parent, Attributes ─► header draft ─► begin ─► candidates, best first ─► end ─► roots ─► Built
@@ -21,7 +21,6 @@ mod draft;
 mod error;
 mod jobs;
 mod payload_id;
-mod pending;
 mod pool;
 pub mod seal;
 
@@ -32,5 +31,4 @@ pub use candidates::{Candidate, Candidates, Given, Nothing, Unfit};
 pub use error::BuildError;
 pub use jobs::{BestFor, JobSource, PayloadJobs, Taken};
 pub use payload_id::{AttributesVersion, PayloadId};
-pub use pending::pending_block;
 pub use pool::best_for;

@@ -7,6 +7,7 @@
 //!                                              └────────── results ◄──────┘
 //! ```
 
+use crate::process::sleep_until;
 use starling_chain::ChainHandle;
 use starling_devp2p::eth::{EthMessage, PooledHashes, Request, Response};
 use starling_network::{Charge, NetworkHandle};
@@ -216,13 +217,6 @@ impl Loop {
             }
             let _ = results.send(verified.unwrap_or(without)).await;
         });
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn open(
     let view = chain.view();
     let folder = datadir.blobs();
     let blobs = BlobStore::open(&folder).context(format_args!("cannot open the folder {}", folder.display()))?;
-    let keep = move |record: &JournalRecord| keep.append(record);
+    let keep = move |records: &[JournalRecord]| keep.append(records);
     let pool = PoolHandle::with_blobs(args.config(), starling_execution::intrinsic_gas, &view, keep, blobs);
     let restored = pool.restore(records, &view);
     journal.rewrite(&pool).context(format_args!("cannot write {}", path.display()))?;
@@ -142,10 +142,10 @@ impl Journal {
         Ok((Self { path: path.to_path_buf(), written: Mutex::new(written) }, records))
     }
 
-    /// Writes a record: from here on it survives the death of the process.
-    fn append(&self, record: &JournalRecord) -> io::Result<()> {
+    /// Writes records: from here on they survive the death of the process.
+    fn append(&self, records: &[JournalRecord]) -> io::Result<()> {
         let mut bytes = Vec::new();
-        record.encode(&mut bytes);
+        records.iter().for_each(|record| record.encode(&mut bytes));
         let mut written = self.written.lock();
         let before = written.bytes;
         if let Err(error) = written.file.write_all(&bytes) {
@@ -193,14 +193,14 @@ mod tests {
         let record = |byte| JournalRecord::Accepted { bytes: Bytes::from(vec![byte; 40]), private: false };
         let (journal, none) = Journal::open(&path).unwrap();
         assert!(none.is_empty());
-        journal.append(&record(1)).unwrap();
-        journal.append(&record(2)).unwrap();
+        journal.append(&[record(1)]).unwrap();
+        journal.append(&[record(2)]).unwrap();
         drop(journal);
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
         let (journal, one) = Journal::open(&path).unwrap();
         assert_eq!(one, [record(1)]);
-        journal.append(&record(3)).unwrap();
+        journal.append(&[record(3)]).unwrap();
         assert_eq!(Journal::open(&path).unwrap().1, [record(1), record(3)]);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::failure::{Context, Failure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::time::Instant;
 
 /// Stack of threads that run the EVM or sort out its data: calls nest 1024 deep, and each level takes stack.
 pub(crate) const STACK_SIZE_BYTES: usize = 16 << 20;
@@ -24,6 +25,14 @@ pub(crate) fn raise_open_files() {
             tracing::warn!(files, wanted = OPEN_FILES_MIN, "few open files are allowed; raise `ulimit -n`");
         }
         _ => {}
+    }
+}
+
+/// Waits until a deadline; without one, forever.
+pub(crate) async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -13,7 +13,8 @@
 //! runs the EVM does so on the runtime's threads. Shapes, error codes and argument rules are geth's, since
 //! scripts rely on them; what is not served answers -32601.
 //!
-//! `pending` answers as `latest`: there is no transaction pool yet that could fill a pending block.
+//! `pending` is the nonce after the pool's transactions for `eth_getTransactionCount`; of blocks and state it is the
+//! head, as `latest`.
 
 mod admin;
 mod api;

@@ -24,7 +24,7 @@ pub(crate) enum BlockTag {
     /// The head.
     #[default]
     Latest,
-    /// The block that comes next; the head, until there is a pool to fill one from.
+    /// The block that comes next; shown is the head.
     Pending,
     /// By number.
     Number(u64),

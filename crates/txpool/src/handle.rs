@@ -53,8 +53,8 @@ pub struct Submitted {
     pub pending: bool,
 }
 
-/// Writes a record where a restart finds it.
-type Keep = Box<dyn Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync>;
+/// Writes records where a restart finds them.
+type Keep = Box<dyn Fn(&[JournalRecord]) -> std::io::Result<()> + Send + Sync>;
 
 /// Reaches the pool from any thread. Cheap to clone.
 #[derive(Clone)]
@@ -81,13 +81,13 @@ impl std::fmt::Debug for PoolHandle {
 }
 
 impl PoolHandle {
-    /// An empty pool over a chain, which takes no transactions with blobs. `keep` writes a record of the journal and
+    /// An empty pool over a chain, which takes no transactions with blobs. `keep` writes records of the journal and
     /// returns when the death of the process cannot undo it.
     pub fn new(
         config: PoolConfig,
         intrinsic: crate::IntrinsicGasRule,
         view: &ChainView,
-        keep: impl Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync + 'static,
+        keep: impl Fn(&[JournalRecord]) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         Self::open(config, intrinsic, view, keep, None)
     }
@@ -97,7 +97,7 @@ impl PoolHandle {
         config: PoolConfig,
         intrinsic: crate::IntrinsicGasRule,
         view: &ChainView,
-        keep: impl Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync + 'static,
+        keep: impl Fn(&[JournalRecord]) -> std::io::Result<()> + Send + Sync + 'static,
         blobs: BlobStore,
     ) -> Self {
         Self::open(config, intrinsic, view, keep, Some(Arc::new(blobs)))
@@ -107,7 +107,7 @@ impl PoolHandle {
         mut config: PoolConfig,
         intrinsic: crate::IntrinsicGasRule,
         view: &ChainView,
-        keep: impl Fn(&JournalRecord) -> std::io::Result<()> + Send + Sync + 'static,
+        keep: impl Fn(&[JournalRecord]) -> std::io::Result<()> + Send + Sync + 'static,
         blobs: Option<Arc<BlobStore>>,
     ) -> Self {
         let spec = view.spec().clone();
@@ -203,7 +203,7 @@ impl PoolHandle {
         let (mut pool, facts) = self.lock_with_facts(&tx.sender, view)?;
         let inserted = pool.insert(tx, facts, Instant::now());
         if let (Ok(tx), Some(record)) = (&inserted, record)
-            && let Err(error) = (self.shared.keep)(&record)
+            && let Err(error) = (self.shared.keep)(&[record])
         {
             pool.remove(&tx.hash);
             self.tell(&mut pool);
@@ -457,7 +457,11 @@ impl PoolHandle {
                 return Ok((pool, facts));
             }
             drop(pool);
-            facts = account_facts(&heard_of.head_state(), sender)?;
+            facts = match account_facts(&heard_of.head_state(), sender) {
+                // It rested so long that the caller's view must be of a head that the pool is about to hear of.
+                Err(ReadError::Expired { .. }) => return Ok((self.shared.pool.lock(), facts)),
+                read => read?,
+            };
             at = heard_of.head();
         }
     }
@@ -522,17 +526,23 @@ impl PoolHandle {
         Ok(())
     }
 
-    /// Passes on what happened; what was ours and left is written down first.
+    /// Passes on what happened; what was ours and left is written down first, all of it at once.
     fn tell(&self, pool: &mut Pool) {
-        while let Some(event) = pool.poll() {
+        let events: Vec<_> = std::iter::from_fn(|| pool.poll()).collect();
+        let ours_left = |event: &PoolEvent| match event {
+            PoolEvent::Left { tx, why } if tx.origin.is_ours() => Some(JournalRecord::left(tx.hash, why)),
+            PoolEvent::Left { .. } | PoolEvent::Pending(_) => None,
+        };
+        let records: Vec<_> = events.iter().filter_map(ours_left).collect();
+        if !records.is_empty()
+            && let Err(error) = (self.shared.keep)(&records)
+        {
+            tracing::warn!(transactions = records.len(), %error, "cannot note why transactions left");
+        }
+        for event in events {
             let news = match event {
                 PoolEvent::Pending(tx) => PoolNews::Pending(tx),
                 PoolEvent::Left { tx, why } => {
-                    if tx.origin.is_ours()
-                        && let Err(error) = (self.shared.keep)(&JournalRecord::left(tx.hash, &why))
-                    {
-                        tracing::warn!(tx = %tx.hash, %error, "cannot note why a transaction left");
-                    }
                     if let Some(store) = self.shared.blobs.as_ref().filter(|_| tx.blobs.is_some()) {
                         match why {
                             Departure::Mined { block } => store.include(&tx.hash, block),

@@ -9,6 +9,7 @@
 //! ```
 
 use super::{importer::import_one, label, offence};
+use crate::process::sleep_until;
 use starling_chain::{ChainEvent, ChainHandle};
 use starling_devp2p::eth::{BlockId, EthMessage, NewBlock, Response};
 use starling_network::{Charge, NetworkHandle};
@@ -101,7 +102,7 @@ impl Loop {
                     Some(news) => self.news(news),
                     None => return,
                 },
-                () = super::sleep_until(deadline) => self.handle(AnnounceEvent::Tick),
+                () = sleep_until(deadline) => self.handle(AnnounceEvent::Tick),
             }
         }
     }

@@ -13,7 +13,7 @@ mod blocks;
 mod importer;
 mod peers;
 
-use crate::p2p::Told;
+use crate::{p2p::Told, process::sleep_until};
 use blocks::{BlockNews, BlockParts, Claim};
 use importer::Errand;
 use parking_lot::Mutex;
@@ -280,13 +280,6 @@ impl Loop {
             drop(charge);
             let _ = results.blocking_send(SyncEvent::Prepared(prepared));
         });
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
     let folder = tempfile::tempdir().expect("a folder for blobs");
     let blobs = BlobStore::open(folder.path()).expect("an empty store");
     // The folder lives as long as the pool.
-    let keep = move |_: &JournalRecord| {
+    let keep = move |_: &[JournalRecord]| {
         let _ = folder.path();
         Ok(())
     };

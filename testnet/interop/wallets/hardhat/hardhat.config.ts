@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 
 export default {
   plugins: [hardhatViem],
+  paths: { sources: "../forge/src" },
   solidity: {
     compilers: [
       {
