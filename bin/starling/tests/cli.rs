@@ -264,10 +264,14 @@ fn wrong_usage_is_status_two() {
         assert!(stderr.contains(word), "{args:?}: {stderr}");
     };
     usage(&["frobnicate"], "unrecognized subcommand");
-    usage(&["account", "new"], "unrecognized subcommand");
+    usage(&["account", "new"], "--password <FILE>");
     usage(&["import"], "FILE");
     usage(&["node", "--http.port", "70000"], "70000");
-    usage(&["node", "--ws"], "WebSocket is not available yet");
+    usage(&["node", "--dashboard"], "the dashboard is not available yet");
+    usage(
+        &["node", "--dev", "--http", "--http.corsdomain", "*"],
+        "--http.corsdomain lets others than this machine ask",
+    );
     usage(&["node", "--chain", "nonet"], "there is no network 'nonet'");
     usage(&["export", "--datadir", "/nowhere", "x.rlp", "1"], "LAST");
     let output = starling(&["config", "dump"]).env("STARLING_DASHBOARD_PORT", "3").output().unwrap();
