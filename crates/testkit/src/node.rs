@@ -29,7 +29,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Namespaces that the tests ask by HTTP.
-const HTTP_APIS: &str = "eth,net,web3,debug,testing";
+const HTTP_APIS: &str = "eth,net,web3,debug,testing,txpool";
 
 /// Nobody finds it and it finds nobody.
 const ALONE: &[&str] = &["--addr", "127.0.0.1", "--port", "0", "--nat", "none", "--nodiscover"];

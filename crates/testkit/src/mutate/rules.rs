@@ -31,7 +31,7 @@ pub const MUTATIONS: [Mutation; 16] = [
         "BASE_FEE_STEP_DIVISOR: u128 = 8;",
         "BASE_FEE_STEP_DIVISOR: u128 = 9;",
     ),
-    mutation("blob-fee", "crates/execution/src/evm/env.rs", "let mut i = U256::ONE;", "let mut i = U256::from(3);"),
+    mutation("blob-fee", "crates/chainspec/src/spec.rs", "let mut i = U256::ONE;", "let mut i = U256::from(3);"),
     mutation(
         "excess-blob-gas",
         "crates/validation/src/blobs.rs",

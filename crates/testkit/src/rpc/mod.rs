@@ -18,17 +18,8 @@ use crate::{Outcome, rpc::io::Case};
 
 /// Methods of the published files that the node does not serve yet. Each must answer that it does not exist; a method
 /// that begins to be served leaves this list.
-const NOT_SERVED: &[&str] = &[
-    "debug_traceBlockByHash",
-    "debug_traceBlockByNumber",
-    "debug_traceTransaction",
-    "eth_sendRawTransaction",
-    "eth_simulateV1",
-    "testing_buildBlockV1",
-    "txpool_content",
-    "txpool_contentFrom",
-    "txpool_status",
-];
+const NOT_SERVED: &[&str] =
+    &["debug_traceBlockByHash", "debug_traceBlockByNumber", "debug_traceTransaction", "eth_simulateV1"];
 
 /// "Method not found" of JSON-RPC 2.0.
 const METHOD_NOT_FOUND: i64 = -32601;
