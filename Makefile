@@ -1,7 +1,10 @@
 # Starling: every command worth remembering. `make` alone lists them.
 
 CARGO_HOME ?= $(HOME)/.cargo
+# Only where the shell does not know cargo yet: another PATH has cargo build the C libraries again.
+ifeq ($(shell command -v cargo 2>/dev/null),)
 export PATH := $(CARGO_HOME)/bin:$(PATH)
+endif
 
 CARGO    ?= cargo
 STARLING  = target/debug/starling
