@@ -8,7 +8,7 @@ endif
 
 CARGO    ?= cargo
 STARLING  = target/debug/starling
-TESTKIT   = $(CARGO) run --quiet --locked --package starling-testkit --
+TESTKIT   = $(CARGO) run --quiet --locked --package starling-testkit --bin testkit --
 CONFORMANCE = $(CARGO) run --quiet --locked --release --package starling-testkit --bin conformance --
 SIMULATE  = $(CARGO) run --quiet --locked --release --package starling-testkit --bin testkit -- simulate
 SAMPLE    = crates/testkit/samples/rpc-compat
