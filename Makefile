@@ -142,6 +142,18 @@ interop-flock: build ## four nodes, three of them told only one bootnode's recor
 interop-hostile: build ## strangers and liars of every kind against a node that is syncing
 	$(TESTKIT) interop hostile
 
+##@ Check under a consensus client (Lodestar's state transition and Engine client; needs Node.js)
+
+.PHONY: interop-pos
+interop-pos: build ## Deneb, Electra, Fulu to finality, with blobs, withdrawals and requests (FLAGS="--slots 80")
+	testnet/pos/setup
+	node testnet/pos/interop.mjs --starling $(STARLING) $(FLAGS)
+
+.PHONY: interop-pos-gloas
+interop-pos-gloas: build ## the same into Gloas (Amsterdam), with the requests of builders
+	testnet/pos/setup
+	node testnet/pos/interop.mjs --starling $(STARLING) --until gloas $(FLAGS)
+
 ##@ Measure
 
 .PHONY: bench-import
