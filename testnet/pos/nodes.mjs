@@ -8,6 +8,10 @@ const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 30_000;
 const LOG_LINES = 15;
 const APIS = "eth,net,web3,txpool,debug,admin";
+// Whoever ends this process ends what it started.
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Node {
@@ -48,6 +52,8 @@ export class Node {
     }
     const child = spawn(this.program, this.arguments().map(String), { stdio: ["ignore", output, output] });
     fs.closeSync(output);
+    running.add(child);
+    child.once("exit", () => running.delete(child));
     let failed = null;
     child.on("error", (error) => (failed = error));
     this.child = child;

@@ -42,13 +42,13 @@ function lodestar(folder, node, genesisTime, genesisHash) {
     "params.CAPELLA_FORK_EPOCH": CAPELLA_EPOCH, "params.TERMINAL_TOTAL_DIFFICULTY": 0, "execution.urls": node.engineUrl,
     "jwt-secret": node.jwt, eth1: false, suggestedFeeRecipient: "0x123463a4b065722e99115d6c222f267d9cabb524",
     listenAddress: "127.0.0.1", port: port + 20, discv5: false, "enr.ip": "127.0.0.1", rest: true, "rest.address": "127.0.0.1",
-    "rest.port": port + 21, logLevel: "info",
+    "rest.port": port + 21, beaconNodes: `http://127.0.0.1:${port + 21}`, logLevel: "info",
   };
   const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const output = fs.openSync(path.join(folder, "lodestar.log"), "a");
   const env = { ...process.env, LODESTAR_PRESET: "minimal", NODE_OPTIONS: `-r ${path.join(HERE, "polyfill.cjs")}` };
   const program = path.join(HERE, "node_modules/.bin/lodestar");
-  return spawn("node", [program, "dev", ...words, "--sync.isSingleNode", "--network.allowPublishToZeroPeers"], { env, stdio: ["ignore", output, output] });
+  return spawn("node", [program, "dev", ...words, "--sync.isSingleNode", "--network.allowPublishToZeroPeers"], { cwd: folder, env, stdio: ["ignore", output, output] });
 }
 
 async function run(folder) {
@@ -56,14 +56,15 @@ async function run(folder) {
   const [file, jwt] = [path.join(folder, "genesis.json"), path.join(folder, "jwt.hex")];
   fs.writeFileSync(file, JSON.stringify(genesis(genesisTime + CAPELLA_EPOCH * SLOTS_PER_EPOCH * slotSeconds)));
   fs.writeFileSync(jwt, randomBytes(32).toString("hex"), { mode: 0o600 });
-  const node = new Node({ kind: "starling", name: "starling", program: flags.starling, dir: path.join(folder, "starling"), genesis: file, port, jwt });
+  const node = new Node({ kind: "starling", name: "starling", program: path.resolve(flags.starling), dir: path.join(folder, "starling"), genesis: file, port, jwt });
   await node.start();
   const beacon = lodestar(folder, node, genesisTime, (await node.block("0x0")).hash);
+  process.on("exit", () => beacon.kill("SIGKILL"));
   try {
     const end = (genesisTime + SLOTS_MAX * slotSeconds) * 1000;
     for (;;) {
       await sleep(1000);
-      assert.equal(beacon.exitCode, null, "Lodestar has ended");
+      assert.equal(beacon.exitCode ?? beacon.signalCode, null, "Lodestar has ended");
       const [latest, safe, finalized] = await Promise.all(["latest", "safe", "finalized"].map((tag) => node.block(tag).catch(() => null)));
       const numbers = [latest, safe, finalized].map((block) => Number(block?.number ?? 0));
       if (numbers[2] > 0) {
