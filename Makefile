@@ -145,6 +145,36 @@ interop-flock: build ## four nodes, three of them told only one bootnode's recor
 interop-hostile: build ## strangers and liars of every kind against a node that is syncing
 	$(TESTKIT) interop hostile
 
+##@ Check under a consensus client (Lodestar's state transition and Engine client; needs Node.js)
+
+.PHONY: interop-pos
+interop-pos: build ## Deneb, Electra, Fulu to finality, with blobs, withdrawals and requests (FLAGS="--slots 80")
+	testnet/pos/setup
+	node testnet/pos/interop.mjs --starling $(STARLING) $(FLAGS)
+
+.PHONY: interop-pos-gloas
+interop-pos-gloas: build ## the same into Gloas (Amsterdam), with the requests of builders
+	testnet/pos/setup
+	node testnet/pos/interop.mjs --starling $(STARLING) --until gloas $(FLAGS)
+
+.PHONY: interop-pos-geth
+interop-pos-geth: build ## with geth, into Gloas: Starling builds and geth follows, geth builds and Starling follows
+	testnet/interop/install geth
+	testnet/pos/setup
+	node testnet/pos/interop.mjs --starling $(STARLING) --geth target/peers/geth --until gloas $(FLAGS)
+	node testnet/pos/interop.mjs --starling $(STARLING) --geth target/peers/geth --until gloas --builder geth $(FLAGS)
+
+.PHONY: interop-lodestar
+interop-lodestar: build ## a whole Lodestar 1.5.1, Bellatrix to Capella to finality (needs a C++ compiler, Node.js 20)
+	testnet/pos/setup
+	cd testnet/pos/lodestar && { [ -x node_modules/.bin/lodestar ] || npm install --no-save --silent --no-audit --no-fund; }
+	node testnet/pos/lodestar/run.mjs --starling $(STARLING) $(FLAGS)
+
+.PHONY: soak
+soak: build ## 30 minutes of users, blobs, reorgs, kills and nonsense from the consensus client (FLAGS="--minutes 5 --seed 7")
+	testnet/pos/setup
+	node testnet/pos/soak.mjs --starling $(STARLING) $(FLAGS)
+
 ##@ Measure
 
 .PHONY: bench-import

@@ -53,6 +53,9 @@ pub(crate) struct UpArgs {
     /// Rules of the network: testnet (today's contracts run), or testnet-geth (what geth 1.13 joins)
     #[arg(long, value_name = "NAME", default_value = "testnet", value_parser = ["testnet", "testnet-geth"])]
     pub profile: String,
+    /// Proof of stake: nobody seals, a consensus client of Node.js makes the slots, with blobs (Osaka's rules)
+    #[arg(long, conflicts_with_all = ["sealers", "profile"])]
+    pub pos: bool,
     /// Take free ports instead of 30303, 8545 and 8551, and those above by hundreds
     #[arg(long)]
     pub any_ports: bool,

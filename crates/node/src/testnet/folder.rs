@@ -16,6 +16,9 @@ pub(super) struct Settings {
     pub(super) chain_id: u64,
     /// Seconds from one block to the next.
     pub(super) period: u64,
+    /// Driven by a consensus client instead of sealers.
+    #[serde(default)]
+    pub(super) pos: bool,
     /// Free ports instead of the known ones.
     pub(super) any_ports: bool,
     /// Where nodes listen for peers.

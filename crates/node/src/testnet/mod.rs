@@ -5,12 +5,14 @@
 //! DIR/node-1/  sealer.key     whoever seals has a key
 //!              data/          what `starling node` keeps; node.json says where it is reached
 //!              node.log       what it says
+//! DIR/consensus/             under proof of stake: the client that makes the slots
 //! ```
 //!
 //! The folder is all there is: which nodes exist, and which run, is read from it. The first node is the one that the
 //! others are told; they find each other by discv5. Nodes are processes of their own and outlive the command.
 
 mod check;
+mod consensus;
 mod folder;
 mod load;
 mod partition;
@@ -46,6 +48,9 @@ fn up(args: &UpArgs) -> Result<(), Failure> {
     if started == 0 {
         say("the network runs already")?;
     }
+    if network.settings.pos {
+        consensus::start(&network)?;
+    }
     check::agree(&network)?;
     check::transfer(&network)?;
     describe(&network)
@@ -53,6 +58,9 @@ fn up(args: &UpArgs) -> Result<(), Failure> {
 
 fn down(args: &FolderArgs) -> Result<(), Failure> {
     let network = Network::existing(&args.dir)?;
+    if network.settings.pos {
+        consensus::stop(&network)?;
+    }
     let stopped = network.stop()?;
     say(&format!("{stopped} nodes stopped; `starling testnet up` starts them again where they were"))
 }
@@ -63,7 +71,7 @@ fn status(args: &FolderArgs) -> Result<(), Failure> {
     for member in &network.members {
         say(&check::line(member))?;
     }
-    Ok(())
+    if network.settings.pos { consensus::show(&network) } else { Ok(()) }
 }
 
 fn add_node(args: &FolderArgs) -> Result<(), Failure> {
@@ -87,6 +95,10 @@ fn describe(network: &Network) -> Result<(), Failure> {
     for member in &network.members {
         let role = if member.seals() { "seals" } else { "" };
         say(&format!("  {:<8} {:<28} {role}", member.name, member.http().unwrap_or_default()))?;
+    }
+    if settings.pos {
+        let log = consensus::log(network);
+        say(&format!("a consensus client makes a block every {} s; its log is {}", settings.period, log.display()))?;
     }
     say("accounts with ether; everybody knows these keys:")?;
     for (address, key) in crate::sealer::dev_accounts().take(ACCOUNTS_SHOWN) {

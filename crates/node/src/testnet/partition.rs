@@ -13,6 +13,10 @@ pub(super) fn run(args: &PartitionArgs) -> Result<(), Failure> {
     if network.members.len() < 2 {
         return Err(Failure::usage("one node cannot be parted").remedy("add one with `starling testnet add-node`"));
     }
+    if network.settings.pos {
+        return Err(Failure::usage("a network under proof of stake has one consensus client, which tells all nodes")
+            .remedy("make one of sealers: `starling testnet up` without --pos, in another --dir"));
+    }
     network.stop()?;
     forget(&network);
     // Every second one, so that sealers are on both sides.

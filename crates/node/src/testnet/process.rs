@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::{
     fs::{self, File},
     os::unix::process::CommandExt,
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -16,6 +17,8 @@ const READY_TIME_MAX: Duration = Duration::from_secs(60);
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What the nodes serve.
+const APIS: &str = "eth,net,web3,txpool,clique,admin,debug";
 /// Lines of a log that a failure shows.
 const LOG_LINES: usize = 5;
 
@@ -29,14 +32,8 @@ pub(super) fn start(network: &Network, member: &Member, known: &[String]) -> Res
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut command = Command::new(program);
     command.arg("node").arg("--datadir").arg(member.data()).arg("--chain").arg(network.genesis());
-    command.args([
-        "--addr",
-        &network.settings.addr.to_string(),
-        "--http",
-        "--ws",
-        "--http.api",
-        "eth,net,web3,txpool,clique,admin,debug",
-    ]);
+    let apis = if network.settings.pos { APIS.replace("clique,", "") } else { APIS.into() };
+    command.args(["--addr", &network.settings.addr.to_string(), "--http", "--ws", "--http.api", &apis]);
     // Who is asked first is named; the others are found by discv5.
     command.args(["--discovery.dns", "false", "--discovery.v4=false", "--bootnodes", &known.join(",")]);
     if network.settings.addr.is_loopback() {
@@ -57,7 +54,7 @@ pub(super) fn start(network: &Network, member: &Member, known: &[String]) -> Res
     let since = Instant::now();
     while !member.is_running() {
         if let Ok(Some(status)) = child.try_wait() {
-            return Err(Failure::new(format_args!("{} ended with {status}: {}", member.name, last_lines(member)))
+            return Err(Failure::new(format_args!("{} ended with {status}: {}", member.name, last_lines(&log)))
                 .remedy(format_args!("see {}; if its ports are taken, use --any-ports", log.display())));
         }
         if since.elapsed() > READY_TIME_MAX {
@@ -71,8 +68,8 @@ pub(super) fn start(network: &Network, member: &Member, known: &[String]) -> Res
 
 /// Asks a process to end.
 pub(super) fn terminate(pid: i32) -> Result<(), Failure> {
-    let pid = Pid::from_raw(pid).ok_or_else(|| Failure::new("node.json names no process"))?;
-    kill_process(pid, Signal::TERM).context("cannot stop a node")
+    let pid = Pid::from_raw(pid).ok_or_else(|| Failure::new(format_args!("{pid} is no process")))?;
+    kill_process(pid, Signal::TERM).context("cannot stop a process")
 }
 
 /// Whether there is a process of that number.
@@ -82,19 +79,26 @@ pub(super) fn is_alive(pid: i32) -> bool {
 
 /// Waits until a node that was asked to end has cleaned up.
 pub(super) fn wait_for_end(member: &Member) -> Result<(), Failure> {
+    wait_until_gone(&member.name, &member.log(), || member.pid().is_some_and(is_alive))
+}
+
+/// Waits until something that was asked to end does not live any more.
+pub(super) fn wait_until_gone(name: &str, log: &Path, lives: impl Fn() -> bool) -> Result<(), Failure> {
     let since = Instant::now();
-    while member.pid().is_some_and(is_alive) {
+    while lives() {
         if since.elapsed() > STOP_TIME_MAX {
-            return Err(Failure::new(format_args!("{} does not stop", member.name))
-                .remedy(format_args!("see {}", member.log().display())));
+            return Err(
+                Failure::new(format_args!("{name} does not stop")).remedy(format_args!("see {}", log.display()))
+            );
         }
         std::thread::sleep(LOOK_EVERY);
     }
     Ok(())
 }
 
-fn last_lines(member: &Member) -> String {
-    let log = fs::read_to_string(member.log()).unwrap_or_default();
+/// The end of a log, in one line.
+pub(super) fn last_lines(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = log.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES)..].join(" | ")
 }

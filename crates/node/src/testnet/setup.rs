@@ -15,11 +15,17 @@ use std::{fs, path::Path};
 /// Bytes before and after the signers in a genesis' extra data: what a signer may fill, and the place of a seal.
 const VANITY_BYTES: usize = 32;
 const SEAL_BYTES: usize = 65;
+/// Chain id of a network under proof of stake; those of sealers have 94225 and 94226.
+const STAKE_CHAIN_ID: u64 = 94_227;
 
 /// Writes a new network into its folder.
 pub(super) fn create(args: &UpArgs) -> Result<Network, Failure> {
-    if args.sealers > args.nodes {
-        return Err(Failure::usage(format_args!("{} of {} nodes cannot seal", args.sealers, args.nodes))
+    if args.pos {
+        super::consensus::check()?;
+    }
+    let sealers = if args.pos { 0 } else { args.sealers };
+    if sealers > args.nodes {
+        return Err(Failure::usage(format_args!("{sealers} of {} nodes cannot seal", args.nodes))
             .remedy("lower --sealers or raise --nodes"));
     }
     let dir = &args.folder.dir;
@@ -27,14 +33,15 @@ pub(super) fn create(args: &UpArgs) -> Result<Network, Failure> {
     let mut signers = Vec::new();
     for member in &members {
         fs::create_dir_all(&member.dir).context(format_args!("cannot make {}", member.dir.display()))?;
-        if member.number <= args.sealers {
+        if member.number <= sealers {
             let key = load_or_create(&member.sealer_key())?;
             signers.push(Address::from_raw_public_key(key.public().as_slice()));
         }
     }
-    let genesis = genesis(&args.profile, args.period, signers)?;
+    let genesis = if args.pos { stake_genesis()? } else { genesis(&args.profile, args.period, signers)? };
     let chain_id = genesis["config"]["chainId"].as_u64().unwrap_or_default();
-    let settings = Settings { chain_id, period: args.period, any_ports: args.any_ports, addr: args.addr };
+    let settings =
+        Settings { chain_id, period: args.period, pos: args.pos, any_ports: args.any_ports, addr: args.addr };
     write(&dir.join("genesis.json"), &genesis)?;
     // Last: a folder without it holds no network.
     write(&dir.join("network.json"), &json!(settings))?;
@@ -54,6 +61,22 @@ fn genesis(profile: &str, period: u64, mut signers: Vec<Address>) -> Result<Valu
     Ok(genesis)
 }
 
+/// The development network's genesis without what makes it seal by itself, and without the later blob schedules, which the
+/// consensus client does not have.
+fn stake_genesis() -> Result<Value, Failure> {
+    let spec = ChainSpec::named("dev").ok_or_else(|| Failure::new("no profile dev"))?;
+    let mut genesis: Value = serde_json::from_str(&spec.genesis_json()).context("the profile's genesis")?;
+    let left_out = ["dev", "bpo1Time", "bpo2Time"];
+    if let Some(config) = genesis["config"].as_object_mut() {
+        config.retain(|name, _| !left_out.contains(&name.as_str()));
+        config.insert("chainId".into(), STAKE_CHAIN_ID.into());
+    }
+    if let Some(schedule) = genesis["config"]["blobSchedule"].as_object_mut() {
+        schedule.retain(|name, _| !name.starts_with("bpo"));
+    }
+    Ok(genesis)
+}
+
 fn write(path: &Path, value: &Value) -> Result<(), Failure> {
     fs::write(path, format!("{value:#}\n")).context(format_args!("cannot write {}", path.display()))
 }
@@ -62,6 +85,18 @@ fn write(path: &Path, value: &Value) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use starling_chainspec::Consensus;
+
+    #[test]
+    fn under_stake_nobody_seals_and_every_fork_to_osaka_is_there() {
+        let text = stake_genesis().expect("a genesis").to_string();
+        let spec = ChainSpec::from_genesis_json("made", &text).expect("a genesis");
+        let merged = Consensus::Ethereum { terminal_total_difficulty: Some(alloy_primitives::U256::ZERO) };
+        assert_eq!(spec.consensus, merged);
+        assert_eq!(spec.chain_id, STAKE_CHAIN_ID);
+        let genesis: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(genesis["config"]["osakaTime"], 0);
+        assert!(genesis["config"]["bpo1Time"].is_null());
+    }
 
     #[test]
     fn a_genesis_names_its_signers_in_order() {

@@ -14,6 +14,7 @@ use alloy_primitives::{B256, U256};
 use jsonrpsee::types::Params;
 use serde_json::value::RawValue;
 use starling_chainspec::Consensus;
+use starling_primitives::ReadError;
 use starling_txpool::{Origin, Refusal, Submitted};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
@@ -44,7 +45,14 @@ fn submit_raw(context: &RpcContext, bytes: &[u8]) -> Answer<Submitted> {
     if let Ok(tx) = Enveloped::decode_2718_exact(bytes) {
         check_for_rpc(context, &tx)?;
     }
-    Ok(context.pool.submit(bytes, Origin::Local, &context.chain.view())?)
+    let submit = || context.pool.submit(bytes, Origin::Local, &context.chain.view());
+    // The proofs of blobs, the first ones above all, can take longer on a busy machine than a snapshot lives; by now what
+    // they need is at hand.
+    let submitted = match submit() {
+        Err(Refusal::Read(ReadError::Expired { .. })) => submit(),
+        submitted => submitted,
+    };
+    Ok(submitted?)
 }
 
 /// What the pool would take, and a user would regret.
