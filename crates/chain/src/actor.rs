@@ -1,4 +1,4 @@
-use crate::{ChainCore, ChainError, ChainHandle, ImportOutcome, SetHeadOutcome};
+use crate::{ChainCore, ChainError, ChainHandle, ImportOutcome, RefusedBlock, SetHeadOutcome};
 use starling_primitives::{B256, BlockRef};
 use starling_validation::PreparedBlock;
 use std::{sync::Arc, thread::JoinHandle};
@@ -14,6 +14,7 @@ const STACK_SIZE_BYTES: usize = 16 << 20;
 pub(crate) enum Command {
     Import { block: Arc<PreparedBlock>, reply: Reply<ImportOutcome> },
     SetHead { head: B256, safe: B256, finalized: B256, reply: Reply<SetHeadOutcome> },
+    Refuse { refused: RefusedBlock, reply: Reply<Option<B256>> },
     Rewind { to: u64, reply: Reply<BlockRef> },
     Stop,
 }
@@ -57,6 +58,7 @@ fn run(mut core: ChainCore, mut mailbox: mpsc::Receiver<Command>) -> ChainCore {
         match command {
             Command::Import { block, reply } => drop(reply.send(core.import(block))),
             Command::SetHead { head, safe, finalized, reply } => drop(reply.send(core.set_head(head, safe, finalized))),
+            Command::Refuse { refused, reply } => drop(reply.send(core.refuse_unseen(refused))),
             Command::Rewind { to, reply } => drop(reply.send(core.rewind(to))),
             Command::Stop => break,
         }

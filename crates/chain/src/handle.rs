@@ -1,4 +1,4 @@
-use crate::{BadBlock, ChainError, ImportOutcome, SetHeadOutcome, actor::Command};
+use crate::{BadBlock, ChainError, ImportOutcome, RefusedBlock, SetHeadOutcome, actor::Command};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use starling_chainspec::ChainSpec;
@@ -109,6 +109,12 @@ impl ChainHandle {
     /// Moves head, safe and finalized; a zero hash leaves safe or finalized as they are.
     pub async fn set_head(&self, head: B256, safe: B256, finalized: B256) -> Result<SetHeadOutcome, ChainError> {
         self.ask(|reply| Command::SetHead { head, safe, finalized, reply }).await
+    }
+
+    /// Remembers a block that was refused before it came to the chain, and its descendants. Returns the nearest valid
+    /// ancestor, if known; the zero hash stands for one from before the merge.
+    pub async fn refuse_unseen(&self, refused: RefusedBlock) -> Result<Option<B256>, ChainError> {
+        self.ask(|reply| Command::Refuse { refused, reply }).await
     }
 
     /// Goes back to a block of the canonical chain; the blocks above it are forgotten.

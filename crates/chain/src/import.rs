@@ -1,4 +1,9 @@
-use crate::{BadBlock, ChainCore, ChainError, InvalidReason, core::header_of, invalid::Verdict, times::Watch};
+use crate::{
+    BadBlock, ChainCore, ChainError, InvalidReason, RefusedBlock,
+    core::{header_of, place_of},
+    invalid::Verdict,
+    times::Watch,
+};
 use alloy_rlp::Decodable;
 use starling_execution::{BlockError, ExecutedBlock, LookAhead};
 use starling_primitives::{
@@ -99,7 +104,7 @@ impl ChainCore {
 
     fn is_proof_of_stake(&self, hash: B256) -> Result<bool, ChainError> {
         let view = self.db.view(self.head.at.hash)?;
-        let Some(at) = crate::core::place_of(&view, hash)? else { return Ok(false) };
+        let Some(at) = place_of(&view, hash)? else { return Ok(false) };
         Ok(view.total_difficulty(at)?.is_none())
     }
 
@@ -112,17 +117,46 @@ impl ChainCore {
                 verdict
             }
         };
-        Some(ImportOutcome::Invalid { latest_valid: verdict.latest_valid, why: verdict.why })
+        Some(ImportOutcome::Invalid { latest_valid: verdict.latest_valid, why: verdict.why.clone() })
+    }
+
+    /// Remembers a block that was refused before it came here, and its descendants, so that whoever asks about one of them
+    /// is told that it is invalid. What is kept is valid and stays so. Returns the nearest valid ancestor, if known.
+    pub fn refuse_unseen(&mut self, refused: RefusedBlock) -> Result<Option<B256>, ChainError> {
+        let RefusedBlock { hash, parent_hash, why, descendants } = refused;
+        let view = self.db.view(self.head.at.hash)?;
+        if let Some(why) = why.filter(|_| self.invalid.get(&hash).is_none())
+            && view.block_number(&hash)?.is_none()
+        {
+            let verdict = match (self.invalid.get(&parent_hash), place_of(&view, parent_hash)?) {
+                (Some(verdict), _) => verdict.clone(),
+                (None, Some(parent)) => {
+                    let latest_valid = Some(valid_hash(&header_of(&view, parent)?, parent_hash));
+                    Arc::new(Verdict { latest_valid, why })
+                }
+                (None, None) => Arc::new(Verdict { latest_valid: None, why }),
+            };
+            tracing::warn!(%hash, why = %verdict.why, "block refused");
+            metrics::counter!("chain_blocks_refused_total").increment(1);
+            self.invalid.insert(hash, verdict);
+        }
+        let Some(verdict) = self.invalid.get(&hash).cloned() else { return Ok(None) };
+        for descendant in descendants {
+            if view.block_number(&descendant)?.is_none() {
+                self.invalid.insert(descendant, verdict.clone());
+            }
+        }
+        Ok(verdict.latest_valid)
     }
 
     fn refuse(&mut self, block: Arc<PreparedBlock>, parent: &Header, why: InvalidReason) -> ImportOutcome {
         tracing::warn!(number = block.at().number, hash = %block.hash, %why, "block refused");
         metrics::counter!("chain_blocks_refused_total").increment(1);
-        // Engine API: a parent from before the merge is named by the zero hash.
-        let valid = if parent.difficulty.is_zero() { block.block.header.parent_hash } else { B256::ZERO };
+        let valid = valid_hash(parent, block.block.header.parent_hash);
         // A body that is not the header's refutes itself only: the right one may come under the same hash.
         if block.is_of_its_header() {
-            self.invalid.insert(block.hash, Verdict { latest_valid: Some(valid), why: why.clone() });
+            let verdict = Verdict { latest_valid: Some(valid), why: why.clone() };
+            self.invalid.insert(block.hash, Arc::new(verdict));
         }
         self.invalid.show(BadBlock { block, why: why.clone() });
         self.shared.set_bad_blocks(self.invalid.bad_blocks());
@@ -200,6 +234,11 @@ impl ChainCore {
         self.cache.commit(record.block.hash, &record.diff, &record.branches);
         Ok(())
     }
+}
+
+/// How the Engine API names a valid block: one from before the merge by the zero hash.
+fn valid_hash(header: &Header, hash: B256) -> B256 {
+    if header.difficulty.is_zero() { hash } else { B256::ZERO }
 }
 
 fn total_difficulty(ancestry: &Ancestry, block: &CheckedBlock) -> Option<U256> {

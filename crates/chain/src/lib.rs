@@ -31,7 +31,7 @@ pub use actor::{Chain, spawn};
 pub use fork_choice::SetHeadOutcome;
 pub use handle::{ChainEvent, ChainHandle};
 pub use import::ImportOutcome;
-pub use invalid::{BadBlock, InvalidReason};
+pub use invalid::{BadBlock, InvalidReason, RefusedBlock};
 pub use times::ImportTimes;
 
 use starling_primitives::ReadError;

@@ -4,9 +4,9 @@ mod common;
 
 use alloy_primitives::{B256, Bytes};
 use common::{fixture, open, prepare};
-use starling_chain::{ChainCore, ImportOutcome, InvalidReason, SetHeadOutcome};
+use starling_chain::{ChainCore, ImportOutcome, InvalidReason, RefusedBlock, SetHeadOutcome};
 use starling_storage::StorageConfig;
-use starling_validation::PreparedBlock;
+use starling_validation::{HeaderError, PreparedBlock};
 use std::sync::Arc;
 
 const MERGE: u64 = 36;
@@ -102,6 +102,43 @@ fn an_invalid_block_is_refused_with_its_reason_and_so_are_its_children() {
     assert_eq!(chain.bad_blocks()[0].block.hash, bad.hash);
     assert_eq!(chain.head().number, 30);
     assert_eq!(chain.import(blocks[30].clone()).unwrap(), ImportOutcome::Valid, "the true block still fits");
+}
+
+#[test]
+fn descendants_that_a_sync_found_are_invalid_after_the_last_valid_block() {
+    let Some((mut chain, blocks)) = imported() else { return };
+    let [middle, head, later] = [1, 2, 3].map(B256::repeat_byte);
+    let broken = HeaderError::Number { got: 1, expected: 51 };
+    let refused = |why| RefusedBlock {
+        hash: B256::repeat_byte(9),
+        parent_hash: hash(&blocks, 50),
+        why,
+        descendants: vec![middle, head, hash(&blocks, 49)],
+    };
+    assert_eq!(chain.refuse_unseen(refused(None)).unwrap(), None, "nobody has said why");
+    assert_eq!(chain.set_head(head, B256::ZERO, B256::ZERO).unwrap(), SetHeadOutcome::UnknownHead);
+
+    let latest_valid = Some(hash(&blocks, 50));
+    assert_eq!(chain.refuse_unseen(refused(Some(broken.clone().into()))).unwrap(), latest_valid);
+    let expected = SetHeadOutcome::Invalid { latest_valid, why: InvalidReason::Check(broken.clone()) };
+    for invalid in [B256::repeat_byte(9), middle, head] {
+        assert_eq!(chain.set_head(invalid, B256::ZERO, B256::ZERO).unwrap(), expected);
+    }
+    let child = altered(&chain, &blocks[51], |block| block.block.header.parent_hash = head);
+    assert!(
+        matches!(chain.import(child).unwrap(), ImportOutcome::Invalid { latest_valid: it, .. } if it == latest_valid)
+    );
+    let kept = hash(&blocks, 49);
+    assert_eq!(chain.set_head(kept, B256::ZERO, B256::ZERO).unwrap(), SetHeadOutcome::Done, "what is kept stays valid");
+
+    // One whose parent was refused has the verdict of its parent, and one of no known parent none to name.
+    let of =
+        |parent_hash| RefusedBlock { hash: later, parent_hash, why: Some(broken.clone().into()), descendants: vec![] };
+    assert_eq!(chain.refuse_unseen(of(B256::repeat_byte(77))).unwrap(), None);
+    let orphan = chain.set_head(later, B256::ZERO, B256::ZERO).unwrap();
+    assert!(matches!(orphan, SetHeadOutcome::Invalid { latest_valid: None, .. }), "{orphan:?}");
+    let child = RefusedBlock { hash: B256::repeat_byte(4), ..of(head) };
+    assert_eq!(chain.refuse_unseen(child).unwrap(), latest_valid);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
 };
 use starling_devp2p::eth::{BlockRange, EthVersion, Request, Response};
 use starling_primitives::{B256, BlockRef, PeerId, U256};
-use starling_validation::PreparedBlock;
+use starling_validation::{HeaderError, PrepareError, PreparedBlock};
 use std::sync::Arc;
 
 /// What a peer said of itself in its Status, and since.
@@ -31,6 +31,30 @@ pub struct Target {
     pub safe: B256,
     /// The finalized block, zero if not named.
     pub finalized: B256,
+}
+
+/// A block of a trusted chain that breaks a rule, with what is known to descend from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedBlock {
+    /// Which.
+    pub block: BlockRef,
+    /// Its parent's hash.
+    pub parent_hash: B256,
+    /// The rule; none if the chain itself found it, and knows.
+    pub why: Option<BrokenRule>,
+    /// Hashes of descendants, at most 1,024, those nearest the head that was named.
+    pub descendants: Vec<B256>,
+}
+
+/// A rule that is checked before a block goes to the chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenRule {
+    /// About the header.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The body that the header names cannot be read.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
 }
 
 /// What became of a block that [`SyncAction::Import`] handed out.
@@ -157,6 +181,8 @@ pub enum SyncAction {
         /// How many.
         blocks: u32,
     },
+    /// The chain is to remember that these are invalid, after the imports before it: who names one of them is told so.
+    Refuse(RefusedBlock),
     /// The target cannot be had: to be shown to the operator. It is not tried again.
     TargetRefused {
         /// The head that was named.

@@ -5,7 +5,7 @@ use alloy_rlp::{EMPTY_LIST_CODE, Header as RlpHeader, PayloadView};
 use alloy_trie::root::ordered_trie_root_with_encoder;
 use starling_chainspec::{ChainSpec, Consensus};
 use starling_primitives::{B256, BlockRef, Bytes, PeerId, keccak256};
-use starling_validation::{PreparedBlock, verify_seal};
+use starling_validation::{PrepareError, PreparedBlock, SealError, verify_seal};
 use std::sync::Arc;
 
 /// Bodies from one peer to be matched with the headers they were asked for, and blocks to be made of them.
@@ -38,7 +38,16 @@ pub struct Prepared {
 #[derive(Debug)]
 pub(crate) struct InvalidBlock {
     pub(crate) at: BlockRef,
-    pub(crate) why: String,
+    pub(crate) why: NoBlock,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoBlock {
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// Work that was never done: says nothing of a block that somebody vouches for.
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 impl PrepareJob {
@@ -93,13 +102,14 @@ fn assemble(
     body: &Bytes,
     check_seal: bool,
 ) -> Result<Arc<PreparedBlock>, InvalidBlock> {
-    let invalid = |why: String| InvalidBlock { at: header.at, why };
-    let rlp = block_rlp(&header.rlp, body).map_err(|error| invalid(error.to_string()))?;
-    let block = PreparedBlock::from_rlp(spec, rlp).map_err(|error| invalid(error.to_string()))?;
+    let invalid = |why| InvalidBlock { at: header.at, why };
+    let decode = |error| invalid(PrepareError::Decode { what: "body", error }.into());
+    let rlp = block_rlp(&header.rlp, body).map_err(decode)?;
+    let block = PreparedBlock::from_rlp(spec, rlp).map_err(|error| invalid(error.into()))?;
     // A signature was looked at with the header.
     let is_signed = matches!(spec.consensus, Consensus::Clique { .. });
     if check_seal && !is_signed && !spec.is_proof_of_stake(&block.block.header) {
-        verify_seal(&block.block.header).map_err(|error| invalid(error.to_string()))?;
+        verify_seal(&block.block.header).map_err(|error| invalid(error.into()))?;
     }
     Ok(Arc::new(block))
 }

@@ -21,6 +21,10 @@
 //! followed. The common ancestor is searched, and headers come from there *up*, every one checked, its difficulty
 //! included, before any body. A peer without a claim is never assumed to have one.
 //!
+//! A block of a trusted chain that breaks a rule ends the way: the chain remembers it and everything known to descend from
+//! it ([`SyncAction::Refuse`]), so that a consensus client which names one of them again is told what is wrong and which
+//! block was the last valid one. A rule that shows before the import is told of only when the block's parent is kept.
+//!
 //! Either way bodies are asked from all peers at once, matched with the headers on workers, and go to the
 //! importer in order, through the door that every block takes. Nothing is remembered between runs but the chain:
 //! what is imported is not asked for again.
@@ -38,6 +42,7 @@
 //! | `Prepare` | [`PrepareJob::run`] on a worker | `Prepared` |
 //! | `Import` | import one block after the other | `Imported` for each, also for those left out after a failure |
 //! | `SetHead` | set it, after the imports before it | `HeadSet` |
+//! | `Refuse` | have the chain remember it, after the imports before it | – |
 //! | `Praise` | count it in the peer's favour | – |
 //! | `Penalise` | disconnect if [`Fault::is_lie`], else mark | `PeerLeft` if it goes |
 //! | `TargetRefused`, `Progress`, `Synced` | tell the operator | – |
@@ -62,7 +67,7 @@ mod skeleton;
 mod syncer;
 mod window;
 
-pub use border::{Fault, ImportResult, PeerInfo, SyncAction, SyncEvent, Target};
+pub use border::{BrokenRule, Fault, ImportResult, PeerInfo, RefusedBlock, SyncAction, SyncEvent, Target};
 pub use job::{PrepareJob, Prepared};
 pub use progress::{PROGRESS_PERIOD, Progress, WaitsFor};
 pub use syncer::{SyncConfig, Syncer};

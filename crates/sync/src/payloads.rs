@@ -33,6 +33,22 @@ impl Payloads {
         self.blocks.iter().find(|block| block.hash == *hash)
     }
 
+    /// Adds the kept blocks that descend from one of these hashes.
+    pub(crate) fn add_descendants(&self, hashes: &mut Vec<B256>) {
+        // Children come after their parents, mostly; what came before is found in the next turn.
+        loop {
+            let before = hashes.len();
+            for block in &self.blocks {
+                if !hashes.contains(&block.hash) && hashes.contains(&block.block.header.parent_hash) {
+                    hashes.push(block.hash);
+                }
+            }
+            if hashes.len() == before {
+                return;
+            }
+        }
+    }
+
     /// Forgets the blocks up to a height: they are kept by the chain, or no longer wanted.
     pub(crate) fn forget_up_to(&mut self, number: u64) {
         self.blocks.retain(|block| block.at().number > number);

@@ -145,6 +145,18 @@ impl Skeleton {
         self.held < self.held_max && self.segments.len() < SEGMENTS_MAX
     }
 
+    /// Hashes that are known of it, descending from the head: of what is not held only the top of each segment.
+    pub(crate) fn hashes_from_head(&self) -> impl Iterator<Item = B256> {
+        let of_segment = |segment: &'_ Segment| {
+            let held = match &segment.headers {
+                Headers::Held(headers) => headers.iter().rev().map(|header| header.at.hash).collect(),
+                Headers::Bare | Headers::Loading => vec![segment.top.hash],
+            };
+            held.into_iter()
+        };
+        std::iter::once(self.head).chain(self.segments.iter().rev().flat_map(of_segment))
+    }
+
     /// Whether it has grown past what it may.
     pub(crate) fn is_too_long(&self) -> bool {
         self.segments.len() >= SEGMENTS_MAX

@@ -10,8 +10,8 @@
 //! always asked for.
 
 use crate::header::SealedHeader;
-use starling_primitives::BlockRef;
-use starling_validation::PreparedBlock;
+use starling_primitives::{B256, BlockRef};
+use starling_validation::{PrepareError, PreparedBlock};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Blocks in work. Above 2,000 small blocks a second more would not help.
@@ -42,6 +42,8 @@ enum State {
     /// By the request or job of this id.
     Busy(u64),
     Ready(Arc<PreparedBlock>),
+    /// The body is here, and makes no block. Said when all before it is kept.
+    Broken(PrepareError),
 }
 
 /// Blocks in work, ascending.
@@ -215,6 +217,30 @@ impl Window {
         if is_of_peer {
             self.body_bytes_mean = (self.body_bytes_mean * 15 + body_bytes).div_ceil(16);
         }
+    }
+
+    /// A body was found to make no block.
+    pub(crate) fn broken(&mut self, id: u64, at: BlockRef, why: PrepareError) {
+        if let Some(slot) = self.slot_at(at)
+            && matches!(slot.state, State::Busy(busy) if busy == id)
+        {
+            slot.state = State::Broken(why);
+            self.asked = self.asked.saturating_sub(1);
+        }
+    }
+
+    /// The block after all that are kept, if it is no block: its header and why.
+    pub(crate) fn next_broken(&self) -> Option<(&SealedHeader, &PrepareError)> {
+        match self.slots.front() {
+            Some(Slot { header, state: State::Broken(why) }) if self.importing.is_empty() => Some((header, why)),
+            _ => None,
+        }
+    }
+
+    /// Hashes of all blocks in work, ascending.
+    pub(crate) fn hashes(&self) -> impl DoubleEndedIterator<Item = B256> {
+        let importing = self.importing.iter().map(|(block, _)| block.hash);
+        importing.chain(self.slots.iter().map(|slot| slot.header.at.hash))
     }
 
     /// Whether a request or job still is what a block waits for.

@@ -1,7 +1,7 @@
 //! What the loop asks of the chain, one after the other.
 
-use starling_chain::{ChainHandle, ImportOutcome, SetHeadOutcome};
-use starling_sync::{ImportResult, SyncEvent, Target};
+use starling_chain::{ChainHandle, ImportOutcome, InvalidReason, SetHeadOutcome};
+use starling_sync::{BrokenRule, ImportResult, RefusedBlock, SyncEvent, Target};
 use starling_validation::PreparedBlock;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -13,6 +13,8 @@ pub(super) enum Errand {
     Import(Vec<Arc<PreparedBlock>>),
     /// A new head.
     SetHead(Target),
+    /// To be remembered as invalid.
+    Refuse(RefusedBlock),
 }
 
 /// Runs errands until the loop is gone.
@@ -24,6 +26,7 @@ pub(super) async fn run(chain: ChainHandle, mut errands: mpsc::Receiver<Errand>,
                 let refused = set_head(&chain, target).await;
                 let _ = results.send(SyncEvent::HeadSet { head: target.head, refused }).await;
             }
+            Errand::Refuse(refused) => refuse(&chain, refused).await,
         }
     }
 }
@@ -48,6 +51,19 @@ pub(super) async fn import_one(chain: &ChainHandle, block: Arc<PreparedBlock>) -
             tracing::warn!(%error, "cannot import; trying again");
             ImportResult::Failed { why: error.to_string() }
         }
+    }
+}
+
+async fn refuse(chain: &ChainHandle, refused: RefusedBlock) {
+    let RefusedBlock { block, parent_hash, why, descendants } = refused;
+    let why = why.map(|why| match why {
+        BrokenRule::Header(rule) => InvalidReason::Check(rule),
+        BrokenRule::Prepare(rule) => InvalidReason::Prepare(rule),
+    });
+    let refused = starling_chain::RefusedBlock { hash: block.hash, parent_hash, why, descendants };
+    // Who names one of them again finds out by another sync.
+    if let Err(error) = chain.refuse_unseen(refused).await {
+        tracing::warn!(%block, %error, "an invalid block is not remembered");
     }
 }
 

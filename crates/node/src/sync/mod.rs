@@ -244,6 +244,7 @@ impl Loop {
             SyncAction::Prepare(job) => self.prepare(job),
             SyncAction::Import { blocks } => self.send(Errand::Import(blocks)).await,
             SyncAction::SetHead { target } => self.send(Errand::SetHead(target)).await,
+            SyncAction::Refuse(refused) => self.send(Errand::Refuse(refused)).await,
             SyncAction::Praise { peer, blocks } => {
                 if let Some(connection) = self.peers.connection(&peer) {
                     self.network.praise(connection, Merit::ChainData, blocks);

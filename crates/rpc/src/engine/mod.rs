@@ -35,7 +35,8 @@ use jsonrpsee::types::Params;
 use payload::Judged;
 use serde_json::value::RawValue;
 use starling_builder::AttributesVersion;
-use starling_chain::ImportOutcome;
+use starling_chain::{ImportOutcome, RefusedBlock};
+use starling_validation::PrepareError;
 use status::PayloadStatus;
 use std::sync::Arc;
 use version::PayloadVersion;
@@ -93,6 +94,14 @@ async fn new_payload(
     };
     let status = match context.imports.run(judge).await?? {
         Judged::Settled(status) => status,
+        Judged::Broken { hash, parent_hash, why } => {
+            // geth names the latest valid block only where the transactions can be read.
+            let is_read = matches!(why, PrepareError::Sender(_));
+            let words = why.to_string();
+            let refused = RefusedBlock { hash, parent_hash, why: Some(why.into()), descendants: Vec::new() };
+            let latest_valid = context.chain.refuse_unseen(refused).await?;
+            PayloadStatus::invalid(latest_valid.filter(|_| is_read), words)
+        }
         Judged::Block(block) => {
             let (hash, block) = (block.hash, Arc::new(*block));
             let outcome = context.chain.import(block.clone()).await?;

@@ -57,6 +57,8 @@ pub(super) enum Judged {
     Settled(PayloadStatus),
     /// A block that is new here.
     Block(Box<PreparedBlock>),
+    /// A block that cannot be read though its hash is right: the chain is to remember it, for its descendants.
+    Broken { hash: B256, parent_hash: B256, why: PrepareError },
 }
 
 /// A payload that is no block, in words.
@@ -118,13 +120,8 @@ fn settle(
             Err(NotABlock(why)) => PayloadStatus::invalid(None, why),
         }));
     }
-    let rlp = match payload.block_rlp(header) {
-        Ok(rlp) => rlp,
-        Err(NotABlock(why)) => return invalid(None, why),
-    };
-    match PreparedBlock::from_rlp(spec, rlp) {
-        Err(error @ PrepareError::Sender(_)) => invalid(latest_valid(view, payload.parent_hash)?, error.to_string()),
-        Err(error) => invalid(None, error.to_string()),
+    match payload.block_rlp(header).and_then(|rlp| PreparedBlock::from_rlp(spec, rlp)) {
+        Err(why) => Ok(Judged::Broken { hash: want, parent_hash: payload.parent_hash, why }),
         Ok(block) => match check_blobs(&block.block.body.transactions, versioned_hashes) {
             Ok(()) => Ok(Judged::Block(Box::new(PreparedBlock { access_list: payload.block_access_list, ..block }))),
             Err(NotABlock(why)) => invalid(None, why),
@@ -138,12 +135,6 @@ fn is_of_work(header: &Header, kept: &Header) -> bool {
     let whole =
         Header { difficulty: kept.difficulty, nonce: kept.nonce, ommers_hash: kept.ommers_hash, ..header.clone() };
     !kept.difficulty.is_zero() && whole == *kept
-}
-
-/// The parent if it is kept, the zero hash if it is one from before the merge.
-fn latest_valid(view: &ChainView, parent: B256) -> Answer<Option<B256>> {
-    let parent_header = view.header(BlockId::Hash(parent))?;
-    Ok(parent_header.map(|header| if header.difficulty.is_zero() { parent } else { B256::ZERO }))
 }
 
 /// The consensus client names the blobs it has seen; the block's must be the same, in order.
@@ -205,11 +196,11 @@ impl PayloadArgs {
     }
 
     /// The block's RLP: the header, the transactions byte for byte, no ommers, the withdrawals.
-    fn block_rlp(&self, header: &Header) -> Result<Bytes, NotABlock> {
+    fn block_rlp(&self, header: &Header) -> Result<Bytes, PrepareError> {
         let mut transactions = Vec::new();
         for (index, tx) in self.transactions.iter().enumerate() {
             put_transaction(tx, &mut transactions)
-                .map_err(|NotABlock(why)| NotABlock(format!("invalid transaction {index}: {why}")))?;
+                .map_err(|NotABlock(error)| PrepareError::Transaction { index, error })?;
         }
         let list = |payload_length| alloy_rlp::Header { list: true, payload_length };
         let mut content = Vec::with_capacity(header.length() + transactions.len() + 64);

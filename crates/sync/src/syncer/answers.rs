@@ -1,16 +1,17 @@
 //! What answers prove, and what they prove of those who gave them.
 
-use super::{Asked, Goal, Kind, PeerId, Pending, SyncAction, Syncer};
+use super::{Asked, Goal, Kind, PeerId, Pending, REFUSED_DESCENDANTS_MAX, RefusedBlock, Round, SyncAction, Syncer};
 use crate::{
-    border::Fault,
+    border::{BrokenRule, Fault},
     header::{self, SealedHeader},
     heaviest::Progressed,
-    job::{PrepareJob, Prepared},
+    job::{NoBlock, PrepareJob, Prepared},
     skeleton::Wanted,
 };
 use starling_devp2p::eth::Response;
-use starling_primitives::{B256, BlockRef, Bytes, ReadError};
+use starling_primitives::{B256, Bytes, ReadError};
 use starling_state::{BlockId, ChainView};
+use starling_validation::HeaderError;
 
 impl Syncer {
     pub(super) fn answered(&mut self, peer: PeerId, id: u64, response: Response, view: &ChainView) {
@@ -112,10 +113,18 @@ impl Syncer {
     fn grow(&mut self, mut headers: Vec<SealedHeader>, view: &ChainView) -> Result<(), ReadError> {
         let mut link = None;
         for (index, header) in headers.iter().enumerate() {
-            if self.refused.contains(&header.at.hash) {
-                let why = format!("block {} before it is invalid", header.at);
-                self.refuse_target(why);
-                return Ok(());
+            match self.is_refused(&header.at.hash) {
+                Some(true) => {
+                    let at = header.at;
+                    self.refuse_branch(header, &headers[..index], None);
+                    self.refuse_target(format!("block {at} before it is invalid"));
+                    return Ok(());
+                }
+                Some(false) => {
+                    self.refuse_target(format!("block {} before it was refused", header.at));
+                    return Ok(());
+                }
+                None => {}
             }
             if let Some(parent) = view.find(BlockId::Hash(header.parent_hash))? {
                 link = Some((index, parent));
@@ -135,6 +144,8 @@ impl Syncer {
                 headers.truncate(index + 1);
                 let lowest = headers[index].at;
                 if lowest.number != parent.number + 1 {
+                    let broken = HeaderError::Number { got: lowest.number, expected: parent.number + 1 };
+                    self.refuse_branch(&headers[index], &headers[..index], Some(broken.into()));
                     self.refuse_target(format!("block {lowest} is not the one after its parent {parent}"));
                 } else if parent.number < view.frontier().number {
                     self.refuse_target(format!(
@@ -172,10 +183,12 @@ impl Syncer {
         match progressed {
             Progressed::On => {}
             Progressed::Headers(headers) => {
-                if headers.iter().any(|header| self.refused.contains(&header.at.hash)) {
+                if headers.iter().any(|header| self.is_refused(&header.at.hash).is_some()) {
                     return self.fault(peer, Fault::InvalidBlock);
                 }
-                round.skeleton.grow_up(headers);
+                if let Some(round) = &mut self.round {
+                    round.skeleton.grow_up(headers);
+                }
             }
             Progressed::Fault(fault) => self.fault(peer, fault),
             Progressed::Unfollowable => {
@@ -206,7 +219,14 @@ impl Syncer {
                     }
                 }
                 Err(invalid) if self.window.is_busy_with(id, invalid.at) => {
-                    return self.invalid_block(invalid.at, &invalid.why);
+                    match (self.round.as_ref().map(|round| &round.goal), invalid.why) {
+                        (Some(Goal::Heaviest(heaviest)), _) => {
+                            let peer = heaviest.peer;
+                            return self.fault(peer, Fault::InvalidBlock);
+                        }
+                        (_, NoBlock::Prepare(why)) => self.window.broken(id, invalid.at, why),
+                        (_, NoBlock::Seal(_)) => {}
+                    }
                 }
                 Err(_) => {}
             }
@@ -214,12 +234,13 @@ impl Syncer {
         self.window.give_back(id);
     }
 
-    /// A block of the chain that we follow breaks a rule: the chain is no good, whoever named it.
-    pub(super) fn invalid_block(&mut self, at: BlockRef, why: &str) {
+    /// A block of the chain that we follow, the parent of which is kept, breaks a rule: the chain is no good, whoever
+    /// named it. `broken` is the rule if the chain does not know of it.
+    pub(super) fn invalid_block(&mut self, header: &SealedHeader, why: &str, broken: Option<BrokenRule>) {
         match self.round.as_ref().map(|round| &round.goal) {
             Some(Goal::Trusted { .. }) => {
-                self.refuse(at.hash);
-                self.refuse_target(format!("block {at} in it is invalid: {why}"));
+                self.refuse_branch(header, &[], broken);
+                self.refuse_target(format!("block {} in it is invalid: {why}", header.at));
             }
             // Not refused for good: what lacks its proof of work may still be vouched for.
             Some(Goal::Heaviest(heaviest)) => self.fault(heaviest.peer, Fault::InvalidBlock),
@@ -227,11 +248,36 @@ impl Syncer {
         }
     }
 
+    /// Has the chain remember a block that breaks a rule, and all above it: `above`, what is in work, and payloads.
+    fn refuse_branch(&mut self, header: &SealedHeader, above: &[SealedHeader], why: Option<BrokenRule>) {
+        let Some(Round { goal: Goal::Trusted { target, .. }, skeleton, .. }) = &self.round else { return };
+        let head = target.head;
+        let from_head = skeleton.hashes_from_head().chain(self.window.hashes().rev());
+        let from_head = from_head.chain(above.iter().map(|header| header.at.hash));
+        let mut branch = vec![header.at.hash];
+        branch.extend(from_head.filter(|hash| *hash != header.at.hash).take(REFUSED_DESCENDANTS_MAX));
+        self.payloads.add_descendants(&mut branch);
+        let mut descendants = branch.split_off(1);
+        descendants.truncate(REFUSED_DESCENDANTS_MAX);
+        self.refuse(header.at.hash, true);
+        if head != header.at.hash {
+            self.refuse(head, true);
+        }
+        self.actions.push_back(SyncAction::Refuse(RefusedBlock {
+            block: header.at,
+            parent_hash: header.parent_hash,
+            why,
+            descendants,
+        }));
+    }
+
     /// The trusted head cannot be had.
     pub(super) fn refuse_target(&mut self, why: String) {
         let Some(Goal::Trusted { target, .. }) = self.round.as_ref().map(|round| &round.goal) else { return };
         let head: B256 = target.head;
-        self.refuse(head);
+        if self.is_refused(&head).is_none() {
+            self.refuse(head, false);
+        }
         self.actions.push_back(SyncAction::TargetRefused { head, why });
         self.end_round();
     }

@@ -1,7 +1,7 @@
 //! Blocks to the importer, heads to the chain.
 
 use super::{Goal, IMPORT_RETRY, ImportResult, SyncAction, Syncer, Target};
-use crate::window::Settled;
+use crate::{header::SealedHeader, window::Settled};
 use starling_primitives::{B256, BlockRef};
 use starling_state::{BlockId, ChainView};
 
@@ -31,6 +31,13 @@ impl Syncer {
         }
     }
 
+    /// A block that cannot be read, once all before it is kept.
+    pub(super) fn refuse_broken(&mut self) {
+        let Some((header, why)) = self.window.next_broken() else { return };
+        let (header, why) = (header.clone(), why.clone());
+        self.invalid_block(&header, &why.to_string(), Some(why.into()));
+    }
+
     pub(super) fn imported(&mut self, at: BlockRef, result: ImportResult, view: &ChainView) {
         let Some(Settled::Block(block, is_last)) = self.window.settle(at) else { return };
         if let Some(round) = &mut self.round {
@@ -39,7 +46,12 @@ impl Syncer {
         match result {
             ImportResult::Kept if is_last => self.move_head(at, view),
             ImportResult::Kept => {}
-            ImportResult::Invalid { why } => self.invalid_block(at, &why),
+            ImportResult::Invalid { why } => {
+                if let Some(header) = SealedHeader::of_block(&block) {
+                    self.invalid_block(&header, &why, None);
+                }
+            }
+
             ImportResult::TooOld => {
                 let why = format!("its chain leaves ours below block {at}, further back than states are kept");
                 self.cannot_follow(why);

@@ -6,7 +6,7 @@ mod import;
 mod round;
 
 use crate::{
-    border::{Fault, ImportResult, SyncAction, SyncEvent, Target},
+    border::{Fault, ImportResult, RefusedBlock, SyncAction, SyncEvent, Target},
     payloads::Payloads,
     peers::Peers,
     progress::{Meter, Progress, WaitsFor},
@@ -26,6 +26,9 @@ use std::{
 
 /// Heads and blocks that were refused, remembered so that they are not fetched again. The oldest is forgotten.
 const REFUSED_MAX: usize = 64;
+/// Descendants that are named with a block that breaks a rule. Of more, those nearest the head that was named are, which
+/// a consensus client builds on; who names one of the others finds out by a sync of its own.
+const REFUSED_DESCENDANTS_MAX: usize = 1024;
 /// After a failed import (disk full), the next try.
 const IMPORT_RETRY: Duration = Duration::from_secs(5);
 /// Rounds that one event may begin and end; more wait for the next.
@@ -52,6 +55,9 @@ impl Default for SyncConfig {
     }
 }
 
+/// Whether what was refused breaks a rule, or only cannot be had.
+type IsInvalid = bool;
+
 /// Decides what to ask whom, and what to import.
 #[derive(Debug)]
 pub struct Syncer {
@@ -69,7 +75,7 @@ pub struct Syncer {
     rounds: u64,
     /// What the next round is to reach, and whether it may move the head there.
     next_target: Option<(Target, bool)>,
-    refused: VecDeque<B256>,
+    refused: VecDeque<(B256, IsInvalid)>,
     payloads: Payloads,
     window: Window,
 
@@ -181,6 +187,7 @@ impl Syncer {
         self.prepare_empty();
         self.ask_bodies();
         self.hand_out_imports();
+        self.refuse_broken();
         self.finish_round(view);
         self.announce_heaviest(view);
     }
@@ -244,8 +251,11 @@ impl Syncer {
     }
 
     fn target(&mut self, target: Target, moves_head: bool) {
-        if self.refused.contains(&target.head) {
-            return;
+        match self.is_refused(&target.head) {
+            Some(false) => return,
+            // The chain answers for what is invalid. It has forgotten: so do we.
+            Some(true) => self.refused.retain(|(_, is_invalid)| !is_invalid),
+            None => {}
         }
         if let Some(round) = &mut self.round
             && let Goal::Trusted { target: reaching, moves_head: moves } = &mut round.goal
@@ -268,10 +278,14 @@ impl Syncer {
         self.target(Target { head, safe: B256::ZERO, finalized: B256::ZERO }, false);
     }
 
-    fn refuse(&mut self, hash: B256) {
+    fn refuse(&mut self, hash: B256, is_invalid: IsInvalid) {
         if self.refused.len() >= REFUSED_MAX {
             self.refused.pop_front();
         }
-        self.refused.push_back(hash);
+        self.refused.push_back((hash, is_invalid));
+    }
+
+    fn is_refused(&self, hash: &B256) -> Option<IsInvalid> {
+        self.refused.iter().find(|(refused, _)| refused == hash).map(|(_, is_invalid)| *is_invalid)
     }
 }

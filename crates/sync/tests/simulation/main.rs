@@ -9,6 +9,7 @@ mod world;
 
 use chain::{Source, hive_sync, rpc_compat};
 use peer::Character;
+use starling_chain::SetHeadOutcome;
 use starling_devp2p::eth::EthVersion;
 use starling_primitives::{B256, U256};
 use starling_sync::{Fault, SyncConfig, SyncEvent, WaitsFor};
@@ -208,6 +209,68 @@ fn an_invalid_block_ends_the_target_not_the_peers() {
     world.target(good.hash);
     world.run_until(MINUTES, |world| world.chain.head().hash == good.hash);
     assert!(!world.faults.iter().any(|(id, _)| *id == peer));
+}
+
+/// Blocks 50 to 54 of rpc-compat with the first one changed and the others linked to it; handed over as payloads.
+fn spoilt(
+    world: &mut World,
+    source: &'static Source,
+    change: impl FnOnce(&mut starling_primitives::Header),
+) -> Vec<B256> {
+    let mut hashes: Vec<B256> = Vec::new();
+    let mut change = Some(change);
+    for number in 50..=54 {
+        let mut block = source.block(number).block.clone();
+        match (hashes.last(), change.take()) {
+            (None, Some(change)) => change(&mut block.header),
+            (parent, _) => block.header.parent_hash = *parent.expect("not the first"),
+        }
+        let block = starling_validation::PreparedBlock::from_block(world.chain.spec(), &block).unwrap();
+        hashes.push(block.hash);
+        world.at(Duration::ZERO, SyncEvent::Payload(std::sync::Arc::new(block)));
+    }
+    hashes
+}
+
+/// What the chain says of heads after a sync to the last of them failed, and of the true head.
+fn check_refused(world: &mut World, source: &'static Source, hashes: &[B256]) {
+    let latest = source.hash(49);
+    for hash in hashes {
+        let outcome = world.chain.set_head(*hash, B256::ZERO, B256::ZERO).unwrap();
+        assert!(
+            matches!(outcome, SetHeadOutcome::Invalid { latest_valid: Some(valid), .. } if valid == latest),
+            "{outcome:?}"
+        );
+    }
+    world.target(source.hash(54));
+    world.run_until(MINUTES, |world| world.chain.head().hash == source.hash(54));
+    assert!(world.faults.is_empty());
+}
+
+#[test]
+fn all_above_an_invalid_block_is_invalid_after_the_last_valid_one() {
+    let Some(source) = rpc_compat() else { return };
+    let mut world = World::new(source, 17, config());
+    world.join(Character::Honest, EthVersion::V69);
+    let hashes = spoilt(&mut world, source, |header| header.state_root = B256::repeat_byte(1));
+    // The head is the fourth; the fifth is only a payload that descends from it.
+    world.target(hashes[3]);
+    world.run_until(MINUTES, |world| !world.refused.is_empty());
+    check_refused(&mut world, source, &hashes);
+}
+
+#[test]
+fn a_block_of_the_wrong_number_is_invalid_with_all_above_it() {
+    let Some(source) = rpc_compat() else { return };
+    let mut world = World::new(source, 18, config());
+    world.join(Character::Honest, EthVersion::V69);
+    world.target(source.hash(49));
+    world.run_until(MINUTES, |world| world.chain.head().hash == source.hash(49));
+    let first = spoilt(&mut world, source, |header| header.number = 77)[0];
+    world.target(first);
+    world.run_until(MINUTES, |world| !world.refused.is_empty());
+    assert!(world.refused[0].1.contains("not the one after its parent"), "{}", world.refused[0].1);
+    check_refused(&mut world, source, &[first]);
 }
 
 #[test]

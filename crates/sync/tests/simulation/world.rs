@@ -2,10 +2,12 @@
 
 use crate::{chain::Source, peer::Character};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use starling_chain::{ChainCore, ImportOutcome, SetHeadOutcome};
+use starling_chain::{ChainCore, ImportOutcome, InvalidReason, SetHeadOutcome};
 use starling_devp2p::eth::{BlockRange, EthVersion, Request};
 use starling_primitives::{B256, BlockRef, PeerId, U256};
-use starling_sync::{Fault, ImportResult, PeerInfo, SyncAction, SyncConfig, SyncEvent, Syncer, Target};
+use starling_sync::{
+    BrokenRule, Fault, ImportResult, PeerInfo, RefusedBlock, SyncAction, SyncConfig, SyncEvent, Syncer, Target,
+};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -217,6 +219,15 @@ impl World {
                 }
                 SyncAction::Praise { peer, blocks } => {
                     assert!(blocks > 0 && self.peers.get(&peer).is_none_or(|peer| peer.character != Character::Empty));
+                }
+                SyncAction::Refuse(refused) => {
+                    let RefusedBlock { block, parent_hash, why, descendants } = refused;
+                    let why = why.map(|why| match why {
+                        BrokenRule::Header(rule) => InvalidReason::Check(rule),
+                        BrokenRule::Prepare(rule) => InvalidReason::Prepare(rule),
+                    });
+                    let refused = starling_chain::RefusedBlock { hash: block.hash, parent_hash, why, descendants };
+                    self.chain.refuse_unseen(refused).expect("readable");
                 }
                 SyncAction::TargetRefused { head, why } => self.refused.push((head, why)),
                 SyncAction::Synced { head } => self.synced = Some(head),

@@ -70,6 +70,7 @@ impl Refusal {
             // the suites' parent was never there; ours is known to be invalid
             Self::Descendant => &["UNKNOWN_PARENT"],
             Self::StateGone => &[],
+            Self::Invalid(InvalidReason::Prepare(error)) => prepare_rules(error),
             Self::Invalid(InvalidReason::Check(error)) => header_rules(error),
             Self::Invalid(InvalidReason::Execute(error)) => block_rules(error),
             Self::Invalid(InvalidReason::StateRoot { .. }) => &["INVALID_STATE_ROOT"],

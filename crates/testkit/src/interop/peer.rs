@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use alloy_primitives::{B256, Bytes, hex};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use starling_devp2p::eth::{EthMessage, EthVersion, Request, Response, Status};
+use starling_devp2p::eth::{EthMessage, EthVersion, GetBlockHeaders, HashOrNumber, Request, Response, Status};
 use starling_devp2p::{CloseCause, Event, Message, Offer, Protocol, Session};
 use starling_primitives::{NodeKey, PeerId};
 
@@ -283,5 +283,41 @@ impl Blocks {
     /// Where a block stands.
     pub fn position(&self, hash: &B256) -> Option<usize> {
         self.hashes.iter().position(|known| known == hash)
+    }
+
+    /// Claims these blocks in a Status: the last one is the head.
+    pub fn claim(&self, status: &mut Status) {
+        let Some(head) = self.hashes.last() else { return };
+        match status {
+            Status::V68(status) => status.head = *head,
+            Status::V69(status) => {
+                status.range.latest = self.hashes.len() as u64;
+                status.range.latest_hash = *head;
+            }
+        }
+    }
+
+    /// The headers that a peer with these blocks sends.
+    pub fn answer_headers(&self, request: &GetBlockHeaders) -> Vec<Bytes> {
+        let first = match request.start {
+            HashOrNumber::Hash(hash) => self.position(&hash),
+            HashOrNumber::Number(number) => usize::try_from(number).ok().and_then(|number| number.checked_sub(1)),
+        };
+        let step = usize::try_from(request.skip).unwrap_or(usize::MAX).saturating_add(1);
+        let mut next = first;
+        let mut headers = Vec::new();
+        while let Some(index) = next
+            && (headers.len() as u64) < request.limit
+            && let Some(header) = self.headers.get(index)
+        {
+            headers.push(header.clone());
+            next = if request.reverse { index.checked_sub(step) } else { index.checked_add(step) };
+        }
+        headers
+    }
+
+    /// The bodies that a peer with these blocks sends.
+    pub fn answer_bodies(&self, hashes: &[B256]) -> Vec<Bytes> {
+        hashes.iter().filter_map(|hash| self.bodies.get(self.position(hash)?)).cloned().collect()
     }
 }

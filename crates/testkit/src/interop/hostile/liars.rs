@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy_primitives::Bytes;
-use starling_devp2p::eth::{EthMessage, GetBlockHeaders, HashOrNumber, Receipts, Request, Response, Status};
+use starling_devp2p::eth::{EthMessage, Receipts, Request, Response};
 
 use super::super::peer::{Blocks, Incoming, Peer};
 use super::{Fate, Kind, Siege, visit};
@@ -26,7 +26,7 @@ type Lie = fn(&Blocks, &Request) -> Option<Response>;
 
 /// Connects with a head like the good peer's, and answers with lies until it is thrown out; again and again.
 fn lie(siege: &Siege, kind: u64, answer: Lie) -> Fate {
-    visit(siege, kind, |status| claim_head(&siege.blocks, status), |peer, fate| serve(siege, peer, answer, fate))
+    visit(siege, kind, |status| siege.blocks.claim(status), |peer, fate| serve(siege, peer, answer, fate))
 }
 
 fn serve(siege: &Siege, peer: &mut Peer, answer: Lie, fate: &mut Fate) {
@@ -47,18 +47,6 @@ fn serve(siege: &Siege, peer: &mut Peer, answer: Lie, fate: &mut Fate) {
     fate.note("left open");
 }
 
-/// The head of the whole chain, so that the node asks this peer for it.
-fn claim_head(blocks: &Blocks, status: &mut Status) {
-    let Some(head) = blocks.hashes.last() else { return };
-    match status {
-        Status::V68(status) => status.head = *head,
-        Status::V69(status) => {
-            status.range.latest = blocks.hashes.len() as u64;
-            status.range.latest_hash = *head;
-        }
-    }
-}
-
 fn empty(request: &Request) -> Response {
     match request {
         Request::BlockHeaders(_) => Response::BlockHeaders(Vec::new()),
@@ -69,29 +57,10 @@ fn empty(request: &Request) -> Response {
     }
 }
 
-/// The headers that an honest peer would send.
-fn headers(blocks: &Blocks, request: &GetBlockHeaders) -> Vec<Bytes> {
-    let first = match request.start {
-        HashOrNumber::Hash(hash) => blocks.position(&hash),
-        HashOrNumber::Number(number) => usize::try_from(number).ok().and_then(|number| number.checked_sub(1)),
-    };
-    let step = usize::try_from(request.skip).unwrap_or(usize::MAX).saturating_add(1);
-    let mut next = first;
-    let mut headers = Vec::new();
-    while let Some(index) = next
-        && (headers.len() as u64) < request.limit
-        && let Some(header) = blocks.headers.get(index)
-    {
-        headers.push(header.clone());
-        next = if request.reverse { index.checked_sub(step) } else { index.checked_add(step) };
-    }
-    headers
-}
-
 fn same_header(blocks: &Blocks, request: &Request) -> Option<Response> {
     Some(match request {
         Request::BlockHeaders(wanted) => {
-            let first = headers(blocks, wanted).into_iter().next()?;
+            let first = blocks.answer_headers(wanted).into_iter().next()?;
             Response::BlockHeaders(vec![first; usize::try_from(wanted.limit).unwrap_or(1).min(1024)])
         }
         other => empty(other),
@@ -109,7 +78,7 @@ fn forged_headers(blocks: &Blocks, request: &Request) -> Option<Response> {
                 }
                 header.into()
             };
-            Response::BlockHeaders(headers(blocks, wanted).into_iter().map(forge).collect())
+            Response::BlockHeaders(blocks.answer_headers(wanted).into_iter().map(forge).collect())
         }
         other => empty(other),
     })
@@ -117,7 +86,7 @@ fn forged_headers(blocks: &Blocks, request: &Request) -> Option<Response> {
 
 fn other_bodies(blocks: &Blocks, request: &Request) -> Option<Response> {
     Some(match request {
-        Request::BlockHeaders(wanted) => Response::BlockHeaders(headers(blocks, wanted)),
+        Request::BlockHeaders(wanted) => Response::BlockHeaders(blocks.answer_headers(wanted)),
         Request::BlockBodies(hashes) => {
             let neighbour = |hash| blocks.position(hash).and_then(|index| blocks.bodies.get(index.checked_sub(1)?));
             Response::BlockBodies(hashes.iter().filter_map(neighbour).cloned().collect())
