@@ -85,6 +85,10 @@ test-engine: build ## drive the Engine API with 601 payloads, and with broken on
 test-crash: build ## 300 kills at random moments of an import
 	$(TESTKIT) crash --kills 300
 
+.PHONY: crash-net
+crash-net: build ## 100 kills of sealers and followers under load (FLAGS="--kills N --sealers 1|2|3 --seed S")
+	$(TESTKIT) crash-net $(FLAGS)
+
 .PHONY: conformance
 conformance: ## every case of the official suites (FLAGS="--only CASE", --sample 5%); conformance-NAME runs one archive
 	@$(CONFORMANCE) $(FLAGS)

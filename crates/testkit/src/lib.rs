@@ -12,6 +12,7 @@
 //! | [`engine`] | every payload is judged right, and so is every payload with one thing wrong |
 //! | `conformance` | every case of the official suites, and real blocks, come to what is published |
 //! | [`crash`] | a process killed at any moment loses nothing and starts again |
+//! | `crash_net` | sealers and followers killed under load sign no height twice and lose no transaction |
 //! | `differential` | random chains give the same on layers, on plain maps and in geth |
 //! | [`mutate`] | the conformance runner notices when one rule of the protocol is changed |
 //! | `simulate` | hundreds of nodes in virtual time find each other, spread news, outlive cuts and hostile peers |
@@ -19,11 +20,15 @@
 //! | [`fuzz`] | parsers hold against what strangers send |
 //! | [`bench`] | how fast it is, beside geth |
 
+#[cfg(feature = "conformance")]
+pub mod authority;
 pub mod bench;
 pub mod chains;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod crash;
+#[cfg(feature = "conformance")]
+pub mod crash_net;
 #[cfg(feature = "conformance")]
 pub mod differential;
 pub mod engine;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(feature = "conformance")]
+use starling_testkit::crash_net;
 use starling_testkit::{Outcome, bench, chains, crash, engine, interop, mutate, rpc};
 
 const USAGE: &str = "\
@@ -13,6 +15,8 @@ usage: testkit COMMAND
   engine [--record]              a chain as Engine API payloads, and payloads with one thing wrong;
                                  --record asks geth (STARLING_GETH) again and keeps its answers
   crash [--kills N] [--seed S]   imports killed at random moments (20)
+  crash-net [--kills N] [--seed S] [--sealers 1|2|3]
+                                 a Clique network killed under load (100 kills, shared by networks of 1, 2 and 3 sealers)
   fuzz [--seed S] [--rounds N]   random chains on layers, on plain maps and by geth's evm (on the PATH or STARLING_EVM)
   mutate [RULE…] [-- FLAGS]      changes one rule at a time in a copy; the conformance runner (FLAGS) must fail
   interop suites|sync|others|flock|hostile|mixed
@@ -71,6 +75,12 @@ fn run(arguments: &[String]) -> Option<Outcome> {
             Some(mutate::run(parts.next().unwrap_or_default(), parts.next().unwrap_or_default()))
         }
         "crash" => crash_flags(flags).map(|(kills, seed)| crash::run(kills, seed)),
+        #[cfg(feature = "conformance")]
+        "crash-net" => {
+            let defaults = [("--kills", Some(crash_net::KILLS_DEFAULT)), ("--seed", None), ("--sealers", Some(0))];
+            let [kills, seed, sealers] = numbers(flags, defaults)?;
+            (sealers <= 3).then(|| crash_net::run(kills, seed, (sealers > 0).then_some(sealers)))
+        }
         "interop" => match flags {
             [which] if which == "suites" => Some(interop::suites::run()),
             [which] if which == "sync" => Some(interop::sync::run()),

@@ -9,11 +9,10 @@
 //! The geths are not told of each other: what one of them has of the other came through a Starling.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use alloy_primitives::{Address, hex, keccak256};
+use alloy_primitives::Address;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -22,7 +21,7 @@ use starling_primitives::NodeKey;
 use super::geth::{Geth, Setup};
 use super::{peers::program, wait_for};
 use crate::Outcome;
-use crate::fixtures::repository;
+use crate::authority::{self, TESTNET_GETH, address, sealer_file, write};
 use crate::http::Client;
 use crate::node::{Home, Node};
 
@@ -32,11 +31,6 @@ const PERIOD: u64 = 1;
 pub const BLOCKS_DEFAULT: u64 = 500;
 /// How long all may take to have the last block after one has it.
 const AGREE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Where the profile's genesis is.
-const GENESIS: &str = "genesis/testnet-geth.json";
-/// Bytes before and after the signers in a genesis' extra data.
-const VANITY_BYTES: usize = 32;
-const SEAL_BYTES: usize = 65;
 /// Loopback, any port; peers are named.
 const FLAGS: &[&str] = &["--addr", "127.0.0.1", "--port", "0", "--nat", "extip:127.0.0.1", "--nodiscover"];
 /// The password of geth's key files, which live for one run.
@@ -49,7 +43,7 @@ pub fn run(blocks: u64, seed: u64) -> Outcome {
     let mut random = StdRng::seed_from_u64(seed);
     let keys: Vec<NodeKey> = (0..4).map(|_| NodeKey::random(&mut random)).collect();
     let genesis = folder.path().join("genesis.json");
-    write(&genesis, &genesis_for(&keys)?.to_string())?;
+    write(&genesis, &authority::genesis(TESTNET_GETH, &keys, PERIOD, &[])?.to_string())?;
 
     let homes = [Home::with_genesis(&genesis)?, Home::with_genesis(&genesis)?];
     let sealer_files: Vec<String> =
@@ -158,33 +152,6 @@ fn sealing_geth(setup: &Setup, folder: &Path, key: &NodeKey, index: usize) -> Ou
     Geth::start_with(setup, &[&flags[..], &["--password", &password, "--allow-insecure-unlock"]].concat())
 }
 
-/// The profile's genesis with these signers.
-fn genesis_for(keys: &[NodeKey]) -> Outcome<Value> {
-    let mut genesis = super::geth::read_json(&repository().join(GENESIS))?;
-    let mut signers: Vec<_> = keys.iter().map(address).collect();
-    signers.sort_unstable();
-    let mut extra = vec![0; VANITY_BYTES];
-    signers.iter().for_each(|signer| extra.extend_from_slice(signer.as_slice()));
-    extra.resize(extra.len() + SEAL_BYTES, 0);
-    genesis["extraData"] = hex::encode_prefixed(extra).into();
-    genesis["config"]["clique"]["period"] = PERIOD.into();
-    Ok(genesis)
-}
-
-/// A key file as `--sealer` takes it.
-fn sealer_file(folder: &Path, key: &NodeKey, index: usize) -> Outcome<String> {
-    use std::os::unix::fs::PermissionsExt;
-    let path = folder.join(format!("sealer-{index}.key"));
-    write(&path, &key.to_hex())?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(path.display().to_string())
-}
-
-fn address(key: &NodeKey) -> Address {
-    Address::from_slice(&keccak256(key.public())[12..])
-}
-
 fn connect(geth: &Geth, node: &Node) -> Outcome {
     geth.http.result("admin_addPeer", json!([node.enode()?])).map(drop)
 }
@@ -193,8 +160,4 @@ fn head(client: &Client) -> Outcome<u64> {
     let number = client.result("eth_blockNumber", json!([]))?;
     let hex = number.as_str().unwrap_or_default().trim_start_matches("0x");
     u64::from_str_radix(hex, 16).map_err(|_| format!("eth_blockNumber answered {number}"))
-}
-
-fn write(path: &Path, text: &str) -> Outcome {
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
