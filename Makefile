@@ -8,9 +8,9 @@ endif
 
 CARGO    ?= cargo
 STARLING  = target/debug/starling
-TESTKIT   = $(CARGO) run --quiet --locked --package starling-testkit --bin testkit --
+TESTKIT   = $(CARGO) run --quiet --locked --package starling-testkit --
 CONFORMANCE = $(CARGO) run --quiet --locked --release --package starling-testkit --bin conformance --
-SIMULATE  = $(CARGO) run --quiet --locked --release --package starling-testkit --bin testkit -- simulate
+SIMULATE  = $(CARGO) run --quiet --locked --release --package starling-testkit -- simulate
 SAMPLE    = crates/testkit/samples/rpc-compat
 DATADIR  ?= target/run
 HTTP_PORT ?= 8545
