@@ -11,7 +11,8 @@ use std::fs;
 pub(super) fn run(args: &PartitionArgs) -> Result<(), Failure> {
     let network = Network::existing(&args.folder.dir)?;
     if network.members.len() < 2 {
-        return Err(Failure::usage("one node cannot be parted").remedy("add one with `starling testnet add-node`"));
+        return Err(Failure::usage("one node cannot be parted")
+            .remedy(format_args!("add one with `{}`", network.command("add-node"))));
     }
     network.stop()?;
     forget(&network);
