@@ -145,6 +145,10 @@ interop-mixed: build ## two geth 1.13.15 and two Starlings seal 500 blocks in tu
 interop-flock: build ## four nodes, three of them told only one bootnode's record
 	$(TESTKIT) interop flock
 
+.PHONY: testnet-20
+testnet-20: build ## twenty nodes on this machine: how soon each sees each block, and the CPU it costs (FLAGS="--nodes N --blocks N")
+	$(TESTKIT) interop seen $(FLAGS)
+
 .PHONY: interop-hostile
 interop-hostile: build ## strangers and liars of every kind against a node that is syncing
 	$(TESTKIT) interop hostile

@@ -30,8 +30,11 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// Candidates that are enough to fill the next seats.
 const ENOUGH: usize = 32;
 
-/// Time between lookups while peers are missing and candidates too.
+/// Time between lookups while peers are missing and candidates too, and each lookup finds somebody new. When nobody new
+/// comes it grows with the time since, by doubling: in a small network everybody is soon known, and each record that
+/// lookups bring again costs the check of a signature.
 const HURRIED: Duration = Duration::from_secs(1);
+const DOUBLINGS: u32 = 3;
 /// While candidates wait to be dialed, or nobody new has been found for [`HURRY_LIFE`].
 const STEADY: Duration = Duration::from_secs(10);
 /// While all seats are taken.
@@ -225,7 +228,9 @@ impl Candidates {
         } else if !self.is_hungry() || now.saturating_duration_since(self.last_new) >= HURRY_LIFE {
             STEADY
         } else {
-            HURRIED
+            let quiet = now.saturating_duration_since(self.last_new);
+            let mut paces = (0..=DOUBLINGS).rev().map(|doublings| HURRIED * 2u32.pow(doublings));
+            paces.find(|pace| *pace * 2 <= quiet).unwrap_or(HURRIED)
         }
     }
 }

@@ -116,8 +116,9 @@ fn a_node_that_waits_is_judged_by_its_newest_record() {
 fn looking_around_slows_down_and_never_stops() {
     let now = Instant::now();
     let mut all = candidates(now);
-    assert_eq!(all.lookup_interval(now), Duration::from_secs(1));
-    assert_eq!(all.lookup_interval(now + MINUTE), Duration::from_secs(10));
+    for (quiet, pace) in [(0, 1), (3, 1), (4, 2), (8, 4), (16, 8), (29, 8), (60, 10)] {
+        assert_eq!(all.lookup_interval(now + Duration::from_secs(quiet)), Duration::from_secs(pace), "{quiet}");
+    }
     for seed in 0..40 {
         all.offer(Source::Discv4, node(seed), now + MINUTE).unwrap();
     }

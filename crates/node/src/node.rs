@@ -103,7 +103,8 @@ impl Node {
             let network = node.join_network(args, &handle, &pool, queries.clone())?;
             let pools = Pools { queries, imports };
             let sync = node.start_sync(args, &budget, &handle, &pool, pools.clone());
-            let mut context = rpc_context(args, &budget, &node.store, &handle, pools, Joined { pool, network, sync })?;
+            let joined = Joined { pool, network, sync: sync.clone() };
+            let mut context = rpc_context(args, &budget, &node.store, &handle, pools, joined)?;
             let commands = args.sealer.dev.then(|| {
                 let (handle, commands) = DevHandle::channel();
                 context.dev = Some(handle);
@@ -112,7 +113,7 @@ impl Node {
             let sealing = context.clone();
             let addresses = node.listen(args, context, recorder)?;
             let _runtime = node.runtime.enter();
-            sealer::start(&args.sealer, &node.store.datadir, &sealing, commands)?;
+            sealer::start(&args.sealer, &node.store.datadir, &sealing, sync, commands)?;
             Ok(addresses)
         });
         let addresses = match started {

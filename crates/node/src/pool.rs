@@ -68,6 +68,8 @@ pub(crate) async fn follow(pool: PoolHandle, journal: Arc<Journal>, chain: Chain
                     match moved {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => tracing::warn!(%error, "the pool does not see the new head"),
+                        // At the stop of the node.
+                        Err(error) if error.is_cancelled() => {}
                         Err(error) => tracing::error!(%error, "following the head failed"),
                     }
                 }

@@ -173,12 +173,19 @@ impl Heaviest {
         headers: Vec<(SealedHeader, Header)>,
     ) -> Result<Progressed, ReadError> {
         let Step::Headers { last, header, total, clique } = &mut self.step else { return Ok(Progressed::On) };
-        let Some((first, _)) = headers.first() else { return Ok(Progressed::Fault(Fault::FalseHead)) };
+        let Some((first, _)) = headers.first() else {
+            // A heavier chain may be a shorter one: it moved there, and ends here.
+            if *total >= self.claim {
+                self.step = Step::Done { total: *total, is_their_head: false };
+                return Ok(Progressed::On);
+            }
+            return self.search_again(view, Fault::FalseHead);
+        };
         if first.at.number != header.number + 1 {
             return Ok(Progressed::Fault(Fault::BadHeaders));
         }
         if first.parent_hash != *last {
-            return self.search_again(view);
+            return self.search_again(view, Fault::BadHeaders);
         }
         // Proof of work is dear to check: that is done on workers, before a block is imported.
         let no_seal = CheckOptions { seal: false };
@@ -223,9 +230,9 @@ impl Heaviest {
     }
 
     /// The peer's chain is not the one that was searched: it may have changed, but not forever.
-    fn search_again(&mut self, view: &ChainView) -> Result<Progressed, ReadError> {
+    fn search_again(&mut self, view: &ChainView, fault: Fault) -> Result<Progressed, ReadError> {
         if self.searches >= SEARCHES_MAX {
-            return Ok(Progressed::Fault(Fault::BadHeaders));
+            return Ok(Progressed::Fault(fault));
         }
         let progressed = self.search(view, self.head_number.unwrap_or(0))?;
         self.searches += 1;
@@ -235,4 +242,98 @@ impl Heaviest {
 
 fn decode(items: Vec<Bytes>) -> Option<Vec<(SealedHeader, Header)>> {
     items.into_iter().map(|rlp| SealedHeader::decode(rlp).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use starling_chain::{ChainConfig, ChainCore};
+    use starling_chainspec::clique_seal_hash;
+    use starling_primitives::{Address, NodeKey};
+    use starling_storage::{Database, GenesisRecord, StorageConfig};
+
+    /// A chain of two signers at its genesis, and their keys in the order of their turns.
+    fn two_signers() -> (ChainCore, [NodeKey; 2]) {
+        let address = |key: &NodeKey| Address::from_raw_public_key(key.public().as_slice());
+        let mut keys = [1, 2].map(|byte| NodeKey::from_bytes(&B256::repeat_byte(byte)).unwrap());
+        keys.sort_by_key(address);
+        let signers: String = keys.iter().map(|key| format!("{:x}", address(key))).collect();
+        let genesis = include_str!("../../../genesis/testnet-geth.json");
+        let (before, rest) = genesis.split_once("\"extraData\": \"").unwrap();
+        let (_, after) = rest.split_once('"').unwrap();
+        let extra = format!("0x{}{signers}{}", "00".repeat(32), "00".repeat(65));
+        let genesis = format!("{before}\"extraData\": \"{extra}\"{after}");
+        let spec = Arc::new(ChainSpec::from_genesis_json("two signers", &genesis).unwrap());
+        let block = starling_state::genesis_record(&spec).unwrap();
+        let record = GenesisRecord { block, config: Bytes::from_static(b"{}") };
+        let database = Database::create(StorageConfig::memory(), record).unwrap();
+        (ChainCore::open(spec, database, ChainConfig::default()).unwrap(), keys)
+    }
+
+    /// So many empty blocks on the genesis, all in turn or all out of turn.
+    fn branch(chain: &ChainCore, keys: &[NodeKey; 2], count: u64, in_turn: bool) -> Vec<Header> {
+        let mut parent = chain.view().head_header().clone();
+        let blocks = (1..=count).map(|number| {
+            let mut header = Header {
+                parent_hash: parent.hash_slow(),
+                number,
+                timestamp: parent.timestamp + 100,
+                difficulty: U256::from(if in_turn { 2 } else { 1 }),
+                extra_data: vec![0; 32 + 65].into(),
+                base_fee_per_gas: Some(starling_validation::next_base_fee(&parent)),
+                ..parent.clone()
+            };
+            let key = &keys[(number + u64::from(!in_turn)) as usize % 2];
+            let seal = key.sign_recoverable(&clique_seal_hash(&header).unwrap());
+            header.extra_data = [vec![0; 32], seal.to_vec()].concat().into();
+            parent = header.clone();
+            header
+        });
+        blocks.collect()
+    }
+
+    /// Answers the requests one after the other from what the peer has at that time; how it ends.
+    fn follow(chain: &ChainCore, named: &Header, claim: u64, has: &[&[Header]]) -> (Heaviest, Option<Fault>) {
+        let (view, spec) = (chain.view(), chain.spec().clone());
+        let genesis = view.total_difficulty(view.head()).unwrap().unwrap();
+        let mut heaviest = Heaviest::new(PeerId::ZERO, named.hash_slow(), genesis + U256::from(claim));
+        let rlp = |header: &Header| Bytes::from(alloy_rlp::encode(header));
+        for step in 0.. {
+            let Some(request) = heaviest.request() else { return (heaviest, None) };
+            let canonical = has[step.min(has.len() - 1)];
+            let items = match request.start {
+                HashOrNumber::Hash(_) => vec![rlp(named)],
+                HashOrNumber::Number(0) => vec![rlp(view.head_header())],
+                HashOrNumber::Number(from) => {
+                    canonical.iter().skip(from as usize - 1).take(request.limit as usize).map(rlp).collect()
+                }
+            };
+            match heaviest.answered(&spec, &view, items).unwrap() {
+                Progressed::Fault(fault) => return (heaviest, Some(fault)),
+                Progressed::Unfollowable => return (heaviest, None),
+                Progressed::On | Progressed::Headers(_) => {}
+            }
+        }
+        unreachable!("it ends by a fault or with nothing to ask");
+    }
+
+    #[test]
+    fn a_peer_that_moves_to_a_shorter_and_heavier_chain_does_not_lie() {
+        let (chain, keys) = two_signers();
+        let (long, short) = (branch(&chain, &keys, 3, false), branch(&chain, &keys, 2, true));
+        let head = &long[2];
+        let check = |has: &[&[Header]], claim, expected| {
+            let (heaviest, fault) = follow(&chain, head, claim, has);
+            assert_eq!((fault, heaviest.is_done(), heaviest.is_false_claim()), expected);
+        };
+        check(&[&long], 3, (None, true, false));
+        // it moved between naming its head and being asked for headers
+        check(&[&long, &short], 3, (None, true, false));
+        // between two answers: the first has a part of the old chain
+        check(&[&long, &long[..2], &short], 3, (None, true, false));
+        // who has no headers, or not as heavy ones, claims what it does not have
+        check(&[&[]], 3, (Some(Fault::FalseHead), false, false));
+        check(&[&long, &short], 5, (Some(Fault::FalseHead), false, false));
+        check(&[&long], 4, (None, true, true));
+    }
 }

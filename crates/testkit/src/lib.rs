@@ -42,6 +42,7 @@ pub mod node;
 pub mod rpc;
 #[cfg(feature = "conformance")]
 pub mod simulate;
+pub mod ws;
 
 /// What a runner answers: nothing, or everything that failed, as text for people.
 pub type Outcome<T = ()> = Result<T, String>;

@@ -19,9 +19,10 @@ usage: testkit COMMAND
                                  a Clique network killed under load (100 kills, shared by networks of 1, 2 and 3 sealers)
   fuzz [--seed S] [--rounds N]   random chains on layers, on plain maps and by geth's evm (on the PATH or STARLING_EVM)
   mutate [RULE…] [-- FLAGS]      changes one rule at a time in a copy; the conformance runner (FLAGS) must fail
-  interop suites|sync|others|flock|hostile|mixed
+  interop suites|sync|others|flock|hostile|mixed|seen
                                  geth's wire suites, chains to and from geth, four nodes by one bootnode, two geths and
-                                 two Starlings that seal (mixed [--blocks N]);
+                                 two Starlings that seal (mixed [--blocks N]), how soon twenty nodes see a block (seen
+                                 [--nodes N] [--blocks N]);
                                  the peers are built by testnet/interop/install
   simulate [SCENARIO] [--small] [--seed S]
                                  a network in virtual time: discovery, discv5 (real nodes), spread, partition, hostile,
@@ -88,6 +89,12 @@ fn run(arguments: &[String]) -> Option<Outcome> {
             #[cfg(feature = "conformance")]
             [which] if which == "hostile" => Some(interop::hostile::run()),
             [which] if which == "flock" => Some(interop::flock::run()),
+            #[cfg(feature = "conformance")]
+            [which, flags @ ..] if which == "seen" => {
+                let defaults = [("--nodes", interop::seen::NODES_DEFAULT), ("--blocks", interop::seen::BLOCKS_DEFAULT)];
+                let [nodes, blocks] = numbers(flags, defaults.map(|(name, default)| (name, Some(default))))?;
+                Some(interop::seen::run(nodes, blocks))
+            }
             #[cfg(feature = "conformance")]
             [which, flags @ ..] if which == "mixed" => {
                 let defaults = [("--seed", None), ("--blocks", Some(interop::mixed::BLOCKS_DEFAULT))];

@@ -54,9 +54,13 @@ pub fn anonymous_bytes(pid: u32) -> Option<u64> {
 
 /// CPU time that a process has spent so far, in and out of the kernel, where `/proc` tells it.
 pub fn cpu(pid: u32) -> Option<Duration> {
+    cpu_time(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The same out of a file `stat` of a process or a thread.
+pub(crate) fn cpu_time(stat: &str) -> Option<Duration> {
     // The kernel counts in hundredths of a second on every platform that has this file.
     const TICK: Duration = Duration::from_millis(10);
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything; the numbers come after it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks: u32 = fields.next()?.parse::<u32>().ok()?.checked_add(fields.next()?.parse().ok()?)?;

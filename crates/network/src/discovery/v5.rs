@@ -20,7 +20,7 @@ use tokio::{
     net::UdpSocket,
     sync::{mpsc, watch},
     task::JoinSet,
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 
 /// Records and votes that wait for the driver; more are lost, and found again.
@@ -231,10 +231,14 @@ async fn look_around(
                 }
             }
         }
-        let pause = *every.borrow_and_update();
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            changed = every.changed() => if changed.is_err() { return },
+        // Another pace counts from the last lookup on.
+        let looked = Instant::now();
+        loop {
+            let pause = *every.borrow_and_update();
+            tokio::select! {
+                () = tokio::time::sleep(pause.saturating_sub(looked.elapsed())) => break,
+                changed = every.changed() => if changed.is_err() { return },
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use p2p_args::{BootnodeArgs, KeyArgs, KeyCommand, P2pArgs, P2pCommand
 pub(crate) use pool_args::PoolArgs;
 pub(crate) use sealer_args::SealerArgs;
 pub(crate) use sync_args::SyncArgs;
-pub(crate) use testnet_args::{FolderArgs, LoadArgs, PartitionArgs, TestnetArgs, TestnetCommand, UpArgs};
+pub(crate) use testnet_args::{DIR_DEFAULT, FolderArgs, LoadArgs, PartitionArgs, TestnetArgs, TestnetCommand, UpArgs};
 
 use crate::{logging::LogFormat, size::Size};
 use clap::{Args, Parser, Subcommand};

@@ -21,6 +21,9 @@ pub(crate) struct SealerArgs {
     /// Seal blocks of proof of authority: a key file, or an address whose key lies in DATADIR/keystore
     #[arg(id = "sealer", long = "sealer", value_name = "KEYFILE|ADDRESS")]
     pub sealer: Option<String>,
+    /// Seal without having met a peer: the key has signed on no other datadir, or nobody else keeps this chain
+    #[arg(id = "sealer.alone", long = "sealer.alone", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub alone: bool,
     /// Accounts of DATADIR/keystore that sign for whoever asks (eth_sendTransaction, eth_sign); --password opens them
     #[arg(id = "unlock", long = "unlock", value_name = "ADDRESS,…", value_delimiter = ',')]
     pub unlock: Vec<Address>,

@@ -27,11 +27,14 @@ pub(crate) enum TestnetCommand {
     Partition(PartitionArgs),
 }
 
+/// Where a network is unless another folder is named.
+pub(crate) const DIR_DEFAULT: &str = "testnet/local";
+
 /// Which network is meant.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FolderArgs {
     /// Folder of the network: genesis, keys, one folder a node, logs
-    #[arg(long, value_name = "DIR", default_value = "testnet/local")]
+    #[arg(long, value_name = "DIR", default_value = DIR_DEFAULT)]
     pub dir: PathBuf,
 }
 

@@ -1,4 +1,9 @@
-use super::{SealError, Sealer, now, record::Record};
+use super::{
+    SealError, Sealer,
+    clock::{Clock, Doubt},
+    now,
+    record::Record,
+};
 use starling_builder::seal::{Order, Plan, Proposals, Turn, put_seal, turn};
 use starling_chain::{ChainEvent, ImportOutcome};
 use starling_chainspec::{Consensus, clique_seal_hash};
@@ -6,40 +11,78 @@ use starling_primitives::{Address, BlockRef, NodeKey};
 use starling_state::BlockId;
 use starling_validation::PreparedBlock;
 use std::{
+    mem::Discriminant,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::timeout,
+};
 
 /// How long a failed block waits for its next try.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How far the machine's clock may move against the time that passes before it is not trusted any more.
-const CLOCK_JUMP_MAX: Duration = Duration::from_secs(5);
+/// How long a signer looks for peers to compare its chain with. With a record of what it signed it then goes on from what
+/// it has: a network that was stopped whole comes back by that.
+const PEERS_WAIT: Duration = Duration::from_secs(5);
 
-/// Signs blocks of a Clique chain when it is this signer's turn, until the runtime stops.
-pub(super) async fn run(sealer: Sealer, key: NodeKey, proposals: Proposals, mut record: Record) {
+/// Signs blocks of a Clique chain when it is this signer's turn, until the runtime stops. `synced` ends once no peer has a
+/// heavier chain; none if nobody is waited for.
+pub(super) async fn run(
+    sealer: Sealer,
+    key: NodeKey,
+    proposals: Proposals,
+    mut record: Record,
+    synced: Option<impl Future<Output = BlockRef>>,
+) {
     let signer = signer_of(&key);
+    if let Some(synced) = synced {
+        catch_up(synced, record.last().is_some(), PEERS_WAIT).await;
+    }
     let mut events = sealer.chain.events();
-    let mut clock = Clock::start();
+    let mut clock = Clock::new(Instant::now(), now());
+    let mut told = Told::default();
     tracing::info!(%signer, last = record.number(), "sealing");
     loop {
-        let wait = match clock.is_right() {
-            false => {
-                tracing::error!("the clock was moved: a block is left out, and the new time is taken for right");
-                clock = Clock::start();
+        let wait = match step(&sealer, &key, &proposals, &mut record, &mut clock, &mut events).await {
+            Ok(wait) => {
+                told = Told::default();
+                wait
+            }
+            Err(error) => {
+                told.tell(&error);
                 Some(RETRY)
             }
-            true => match step(&sealer, &key, &proposals, &mut record, &mut events).await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    tracing::warn!(%error, "a block is not sealed");
-                    Some(RETRY)
-                }
-            },
         };
         if !head_moved(&mut events, wait).await {
             return;
+        }
+    }
+}
+
+/// Waits until the chain is the heaviest that peers have. A datadir without a record may belong to a key that has signed
+/// elsewhere, and only peers can tell which heights: it seals nothing before it has met one.
+async fn catch_up(synced: impl Future<Output = BlockRef>, has_record: bool, patience: Duration) {
+    let mut synced = std::pin::pin!(synced);
+    if timeout(patience, &mut synced).await.is_err() && !has_record {
+        tracing::warn!(
+            "nothing is sealed before a peer was met: this datadir has no record of what its key has signed; \
+             if it never signed, and no peers are to come, start with --sealer.alone"
+        );
+        synced.await;
+    }
+}
+
+/// Says a reason for not sealing once, however often it is met.
+#[derive(Default)]
+struct Told(Option<Discriminant<SealError>>);
+
+impl Told {
+    fn tell(&mut self, error: &SealError) {
+        let kind = std::mem::discriminant(error);
+        if self.0.replace(kind) != Some(kind) {
+            tracing::warn!(%error, "no block is sealed");
         }
     }
 }
@@ -54,22 +97,34 @@ async fn step(
     key: &NodeKey,
     proposals: &Proposals,
     record: &mut Record,
+    clock: &mut Clock,
     events: &mut Receiver<ChainEvent>,
 ) -> Result<Option<Duration>, SealError> {
     bring_back(sealer, record).await?;
+    check_clock(sealer, clock, signer_of(key))?;
     let (head, turn) = look(sealer, signer_of(key), proposals.all()).await?;
     let plan = match turn {
         None | Some(Turn::NotASigner | Turn::Wait { .. }) => return Ok(None),
-        Some(Turn::ClockBehind { by }) => {
-            tracing::error!(?by, "the head is ahead of this machine's clock: nothing is sealed");
-            return Ok(Some(RETRY));
-        }
+        Some(Turn::ClockBehind { by }) => return Err(SealError::ClockBehind { by }),
         Some(Turn::Make(plan)) => plan,
     };
     if has_new_head(events, plan.not_before).await {
         return Ok(Some(Duration::ZERO));
     }
     seal(sealer, key, record, head, *plan).await
+}
+
+/// Whether the clock may be trusted, by the time that passes and by the head, if another signer made it.
+fn check_clock(sealer: &Sealer, clock: &mut Clock, signer: Address) -> Result<(), SealError> {
+    let view = sealer.chain.view();
+    let header = view.head_header();
+    let is_others = view.spec().consensus.author(header).is_some_and(|author| author != signer);
+    let heard = is_others.then(|| (view.head(), Duration::from_secs(header.timestamp)));
+    match clock.check(heard, Instant::now(), now()) {
+        Doubt::None => Ok(()),
+        Doubt::Moved => Err(SealError::ClockMoved),
+        Doubt::Ahead { by } => Err(SealError::ClockAhead { by }),
+    }
 }
 
 /// Hands the chain the block that was signed last if it has got lost: the death of the process, or a failed import, came
@@ -166,22 +221,6 @@ async fn head_moved(events: &mut Receiver<ChainEvent>, wait: Option<Duration>) -
     !matches!(heard, Err(RecvError::Closed))
 }
 
-/// The machine's clock against the time that passes.
-struct Clock {
-    started: Instant,
-    at: Duration,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { started: Instant::now(), at: now() }
-    }
-
-    fn is_right(&self) -> bool {
-        now().abs_diff(self.at + self.started.elapsed()) <= CLOCK_JUMP_MAX
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +260,7 @@ mod tests {
             PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &handle.view(), |_| Ok(()));
         let sealer = Sealer { chain: handle.clone(), pool, options: BuildOptions::default() };
         let mut events = handle.events();
+        let mut clock = Clock::new(Instant::now(), now());
 
         // dies between the record and the import
         let (head, turn) = look(&sealer, signer, Vec::new()).await.unwrap();
@@ -235,8 +275,25 @@ mod tests {
         assert_eq!(handle.view().head(), lost.at());
         bring_back(&sealer, &record).await.unwrap();
         while handle.view().head().number < 2 {
-            step(&sealer, &key, &Proposals::default(), &mut record, &mut events).await.unwrap();
+            step(&sealer, &key, &Proposals::default(), &mut record, &mut clock, &mut events).await.unwrap();
         }
         assert_eq!((record.number(), handle.view().head().number), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn a_signer_without_a_record_waits_for_a_peer() {
+        const PATIENCE: Duration = Duration::from_millis(20);
+        let ends = |after: Duration, has_record| async move {
+            let synced = async move {
+                tokio::time::sleep(after).await;
+                BlockRef::new(7, starling_primitives::B256::ZERO)
+            };
+            timeout(10 * PATIENCE, catch_up(synced, has_record, PATIENCE)).await.is_ok()
+        };
+        let never = Duration::from_secs(3_600);
+        assert!(ends(Duration::ZERO, false).await && ends(Duration::ZERO, true).await);
+        assert!(ends(3 * PATIENCE, false).await, "a peer came late");
+        assert!(ends(never, true).await, "it knows what it has signed");
+        assert!(!ends(never, false).await);
     }
 }

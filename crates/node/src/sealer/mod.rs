@@ -8,13 +8,14 @@
 //! here but the waiting.
 
 mod clique;
+mod clock;
 mod dev;
 mod keys;
 mod record;
 
 pub(crate) use keys::{dev_accounts, read_password};
 
-use crate::{cli::SealerArgs, datadir::Datadir, failure::Failure};
+use crate::{cli::SealerArgs, datadir::Datadir, failure::Failure, sync::SyncHandle};
 use starling_builder::{Attributes, Authorship, BuildOptions, Built, Limits, Parent, best_for, build, build_for_seal};
 use starling_chain::{ChainHandle, ImportOutcome, SetHeadOutcome};
 use starling_chainspec::Consensus;
@@ -55,6 +56,16 @@ enum SealError {
     Ahead(BlockRef),
     #[error("the record of signed blocks holds none: {0}")]
     Prepare(#[from] starling_validation::PrepareError),
+    #[error("this machine's clock was moved; its new time is taken for right from now on")]
+    ClockMoved,
+    #[error(
+        "the blocks of other signers come {by:?} late, again and again: this machine's clock runs ahead of theirs; set it right"
+    )]
+    ClockAhead { by: Duration },
+    #[error(
+        "the head is {by:?} ahead of this machine's clock: this clock is behind, or the one of the head's signer is ahead"
+    )]
+    ClockBehind { by: Duration },
     #[error("the head has moved on")]
     HeadMoved,
     #[error("its thread failed")]
@@ -62,11 +73,13 @@ enum SealError {
 }
 
 /// Starts the sealer that the flags ask for, on the current runtime, and unlocks accounts; without flags nothing. It works with the
-/// chain, the pool, the keys and the proposals that JSON-RPC shows. `commands` are there exactly with `--dev`.
+/// chain, the pool, the keys and the proposals that JSON-RPC shows. `sync` says when no peer has more of the chain; `commands` are there
+/// exactly with `--dev`.
 pub(crate) fn start(
     args: &SealerArgs,
     datadir: &Datadir,
     context: &RpcContext,
+    sync: Option<SyncHandle>,
     commands: Option<mpsc::Receiver<DevCommand>>,
 ) -> Result<(), Failure> {
     let (chain, pool) = (&context.chain, &context.pool);
@@ -92,7 +105,9 @@ pub(crate) fn start(
         }
         let key = keys::load(named, args.password.as_deref(), datadir)?;
         let record = record::Record::open(&datadir.sealed())?;
-        tokio::spawn(clique::run(sealer, key, context.proposals.clone(), record));
+        let peers = sync.filter(|_| !args.alone);
+        let synced = peers.map(|mut sync| async move { sync.synced().await });
+        tokio::spawn(clique::run(sealer, key, context.proposals.clone(), record, synced));
     }
     Ok(())
 }

@@ -108,12 +108,13 @@ impl SyncHandle {
         *self.progress.lock()
     }
 
-    /// Waits until the chain has reached what it was to reach (`--exitwhensynced`).
+    /// Waits until the chain has reached what it was to reach for the first time.
     pub(crate) async fn synced(&mut self) -> BlockRef {
-        match self.synced.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(head)) => *head,
+        let reached = self.synced.wait_for(Option::is_some).await.ok().and_then(|head| *head);
+        match reached {
+            Some(head) => head,
             // The loop is gone, and will not say it any more.
-            _ => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The network as its folder tells it.
 
 use super::{process, rpc};
-use crate::failure::{Context, Failure};
+use crate::{
+    cli::DIR_DEFAULT,
+    failure::{Context, Failure},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -64,6 +67,19 @@ impl Network {
         })
     }
 
+    /// What to type for another command on this network.
+    pub(super) fn command(&self, name: &str) -> String {
+        match self.dir == Path::new(DIR_DEFAULT) {
+            true => format!("starling testnet {name}"),
+            false => format!("starling testnet {name} --dir {}", self.dir.display()),
+        }
+    }
+
+    /// The error of a network that does not run.
+    pub(super) fn not_running(&self) -> Failure {
+        Failure::new("the network does not run").remedy(format_args!("start it with `{}`", self.command("up")))
+    }
+
     pub(super) fn genesis(&self) -> PathBuf {
         self.dir.join("genesis.json")
     }
@@ -99,8 +115,8 @@ impl Network {
         for (_, pid) in &running {
             process::terminate(*pid)?;
         }
-        for (member, _) in &running {
-            process::wait_for_end(member)?;
+        for (member, pid) in &running {
+            process::wait_for_end(member, *pid)?;
         }
         Ok(running.len())
     }

@@ -38,9 +38,7 @@ struct Sender {
 pub(super) fn run(args: &LoadArgs) -> Result<(), Failure> {
     let network = Network::existing(&args.folder.dir)?;
     let members: Vec<_> = network.running().collect();
-    let first = *members
-        .first()
-        .ok_or_else(|| Failure::new("the network does not run").remedy("start it with `starling testnet up`"))?;
+    let first = *members.first().ok_or_else(|| network.not_running())?;
     let mut senders =
         dev_accounts().map(|(address, key)| Sender::new(first, address, key)).collect::<Result<Vec<_>, _>>()?;
     let before: u64 = senders.iter().map(|sender| sender.nonce).sum();

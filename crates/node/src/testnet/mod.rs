@@ -62,7 +62,7 @@ fn down(args: &FolderArgs) -> Result<(), Failure> {
         consensus::stop(&network)?;
     }
     let stopped = network.stop()?;
-    say(&format!("{stopped} nodes stopped; `starling testnet up` starts them again where they were"))
+    say(&format!("{stopped} nodes stopped; `{}` starts them again where they were", network.command("up")))
 }
 
 fn status(args: &FolderArgs) -> Result<(), Failure> {
@@ -77,7 +77,7 @@ fn status(args: &FolderArgs) -> Result<(), Failure> {
 fn add_node(args: &FolderArgs) -> Result<(), Failure> {
     let network = Network::existing(&args.dir)?;
     if network.running().next().is_none() {
-        return Err(Failure::new("the network does not run").remedy("start it with `starling testnet up`"));
+        return Err(network.not_running());
     }
     let network = network.with_one_more()?;
     network.start()?;
@@ -105,12 +105,21 @@ fn describe(network: &Network) -> Result<(), Failure> {
         say(&format!("  {address}  0x{}", key.to_hex()))?;
     }
     if let Some(record) = network.members.first().and_then(Member::record) {
-        say(&format!(
-            "another machine joins with the same {} and\n  starling node --chain genesis.json --bootnodes {record}",
-            network.genesis().display()
-        ))?;
+        let genesis = network.genesis();
+        let (genesis, node) = (genesis.display(), "starling node --datadir joins --chain");
+        say(&match settings.addr.is_loopback() {
+            // Its ports must not be those of the first node.
+            true => format!(
+                "another node of this machine joins with\n  {node} {genesis} --port 0 --authrpc.port 0 --bootnodes {record}\n\
+                 for nodes on other machines, make the network with --addr IP, an address that they reach"
+            ),
+            false => format!(
+                "another machine joins with a copy of {genesis} and\n  {node} genesis.json --bootnodes {record}"
+            ),
+        })?;
     }
-    say("logs, keys and data lie in its folder; look with `starling testnet status`, stop with `starling testnet down`")
+    let (status, down) = (network.command("status"), network.command("down"));
+    say(&format!("logs, keys and data lie in {}; look with `{status}`, stop with `{down}`", network.dir.display()))
 }
 
 /// Accounts that are shown; the genesis has more.

@@ -11,7 +11,8 @@ use std::fs;
 pub(super) fn run(args: &PartitionArgs) -> Result<(), Failure> {
     let network = Network::existing(&args.folder.dir)?;
     if network.members.len() < 2 {
-        return Err(Failure::usage("one node cannot be parted").remedy("add one with `starling testnet add-node`"));
+        return Err(Failure::usage("one node cannot be parted")
+            .remedy(format_args!("add one with `{}`", network.command("add-node"))));
     }
     if network.settings.pos {
         return Err(Failure::usage("a network under proof of stake has one consensus client, which tells all nodes")

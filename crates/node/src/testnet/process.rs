@@ -2,7 +2,7 @@
 
 use super::folder::{Member, Network};
 use crate::failure::{Context, Failure};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, test_kill_process, waitpid};
 use std::{
     fs::{self, File},
     os::unix::process::CommandExt,
@@ -46,6 +46,9 @@ pub(super) fn start(network: &Network, member: &Member, known: &[String]) -> Res
     }
     if member.seals() {
         command.arg("--sealer").arg(member.sealer_key());
+        if network.members.len() == 1 {
+            command.arg("--sealer.alone");
+        }
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
     // A signal to this command, such as Ctrl-C, is none of the node's.
@@ -74,12 +77,16 @@ pub(super) fn terminate(pid: i32) -> Result<(), Failure> {
 
 /// Whether there is a process of that number.
 pub(super) fn is_alive(pid: i32) -> bool {
-    Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+    Pid::from_raw(pid).is_some_and(|pid| {
+        // One that this command has started keeps its number until somebody asks how it ended.
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        test_kill_process(pid).is_ok()
+    })
 }
 
-/// Waits until a node that was asked to end has cleaned up.
-pub(super) fn wait_for_end(member: &Member) -> Result<(), Failure> {
-    wait_until_gone(&member.name, &member.log(), || member.pid().is_some_and(is_alive))
+/// Waits until a node that was asked to end has ended: it takes its file away before it lets go of its data.
+pub(super) fn wait_for_end(member: &Member, pid: i32) -> Result<(), Failure> {
+    wait_until_gone(&member.name, &member.log(), || is_alive(pid))
 }
 
 /// Waits until something that was asked to end does not live any more.

@@ -26,7 +26,7 @@ use starling_primitives::NodeKey;
 use crate::Outcome;
 use crate::authority::{self, TESTNET, sealer_file, write};
 use crate::http::Client;
-use crate::interop::peer::Target;
+use crate::interop::{peer::Target, wait_for};
 use crate::node::{Home, Node};
 use load::Load;
 use witness::Witness;
@@ -66,33 +66,46 @@ pub fn run(kills: u64, seed: u64, sealers: Option<u64>) -> Outcome {
     let mut network = Network::new(&signers, &accounts)?;
     let board = Board::new(network.members.len());
     let (witness, load) = (Witness::default(), Load::new(accounts));
-    let (sending, watching) = (AtomicBool::new(true), AtomicBool::new(true));
-    let outcome = thread::scope(|scope| {
-        for index in 0..network.members.len() {
-            let (board, witness, watching) = (&board, &witness, &watching);
-            scope.spawn(move || witness.listen(board, index, watching));
-            scope.spawn(move || witness.poll(board, index, watching));
-        }
-        scope.spawn(|| load.send(&board, &sending, seed));
-        let outcome = (|| {
-            network.start_all(&board)?;
-            let started = Instant::now();
-            let tally = kill(&mut network, &board, &witness, kills, &mut random)?;
-            println!("  {tally} in {:.0} s", started.elapsed().as_secs_f64());
+    let outcome = network.watched(&board, &witness, |network| {
+        network.start_all(&board)?;
+        let (sending, started) = (AtomicBool::new(true), Instant::now());
+        thread::scope(|scope| {
+            scope.spawn(|| load.send(&board, &sending, seed));
+            let tally = kill(network, &board, &witness, kills, &mut random);
             sending.store(false, Relaxed);
-            let nodes = board.living();
-            let head = agree(&nodes)?;
-            let settled = load.settle(&nodes, SETTLE_TIMEOUT)?;
-            println!("  block {head} at all; {settled}");
-            witness.on_disk(&network)
-        })();
-        sending.store(false, Relaxed);
-        watching.store(false, Relaxed);
-        outcome
+            println!("  {} in {:.0} s", tally?, started.elapsed().as_secs_f64());
+            Outcome::Ok(())
+        })?;
+        let nodes = board.living();
+        let head = agree(&nodes)?;
+        println!("  block {head} at all; {}", load.settle(&nodes, SETTLE_TIMEOUT)?);
+        witness.on_disk(network)
     });
     println!("  {witness}");
-    let logs = || network.members.iter().filter_map(|member| member.node.as_ref()).map(Node::log_tail);
-    outcome.map_err(|error| format!("{error}\n{}", logs().collect::<Vec<_>>().join("\n---\n")))?;
+    outcome?;
+    witness.verdict()
+}
+
+/// A sealer dies and comes back on an empty datadir, with its key and nothing else: it signs no height again.
+pub fn run_lost_datadir(seed: u64) -> Outcome {
+    let key = NodeKey::random(&mut StdRng::seed_from_u64(seed));
+    let mut network = Network::new(&[key], &[])?;
+    let (board, witness) = (Board::new(network.members.len()), Witness::default());
+    network.watched(&board, &witness, |network| {
+        network.start_all(&board)?;
+        let follower = board.get(FOLLOWERS).ok_or("the followers come last")?.http;
+        let reach = |number| wait_for("the next blocks", SETTLE_TIMEOUT, || Ok(head(&follower)?.0 >= number));
+        reach(BLOCKS_AFTER)?;
+        board.set(0, None);
+        network.members[0].kill()?;
+        network.members[0] = network.members[0].on_an_empty_datadir()?;
+        let (number, hash) = head(&follower)?;
+        network.start(0, &board)?;
+        reach(number + BLOCKS_AFTER)?;
+        let block = follower.result("eth_getBlockByNumber", json!([format!("{number:#x}"), false]))?;
+        if block["hash"] == hash { Ok(()) } else { Err(format!("block {number} was {hash} and is {}", block["hash"])) }
+    })?;
+    println!("a sealer on an empty datadir: {witness}");
     witness.verdict()
 }
 
@@ -201,6 +214,23 @@ struct Member {
 }
 
 impl Member {
+    fn new(genesis: &str, key: Option<&NodeKey>) -> Outcome<Self> {
+        let home = Home::new()?;
+        let path = home.beside("genesis.json");
+        write(&path, genesis)?;
+        home.run("init", &[&path])?;
+        let sealer = |key: &NodeKey| Outcome::Ok((key.clone(), sealer_file(&home.beside(""), key, 0)?));
+        let key = key.map(sealer).transpose()?;
+        Ok(Self { home, key, enode: None, node: None })
+    }
+
+    /// The same signer, and nothing of what it kept.
+    fn on_an_empty_datadir(&self) -> Outcome<Self> {
+        let genesis = self.home.beside("genesis.json");
+        let genesis = std::fs::read_to_string(&genesis).map_err(|error| format!("{}: {error}", genesis.display()))?;
+        Self::new(&genesis, self.key.as_ref().map(|(key, _)| key))
+    }
+
     fn kill(&mut self) -> Outcome {
         self.node.take().map_or(Ok(()), Node::kill)
     }
@@ -212,19 +242,29 @@ struct Network {
 
 impl Network {
     fn new(signers: &[NodeKey], accounts: &[NodeKey]) -> Outcome<Self> {
+        let genesis = authority::genesis(TESTNET, signers, PERIOD, accounts)?.to_string();
         let mut members = Vec::new();
         for index in 0..signers.len() + FOLLOWERS {
-            let home = Home::new()?;
-            let genesis = home.beside("genesis.json");
-            write(&genesis, &authority::genesis(TESTNET, signers, PERIOD, accounts)?.to_string())?;
-            home.run("init", &[&genesis])?;
-            let key = signers
-                .get(index)
-                .map(|key| Outcome::Ok((key.clone(), sealer_file(&home.beside(""), key, index)?)))
-                .transpose()?;
-            members.push(Member { home, key, enode: None, node: None });
+            members.push(Member::new(&genesis, signers.get(index))?);
         }
         Ok(Self { members })
+    }
+
+    /// Does something while everybody is watched; what the nodes said is shown if it fails.
+    fn watched(&mut self, board: &Board, witness: &Witness, body: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        let watching = AtomicBool::new(true);
+        let outcome = thread::scope(|scope| {
+            for index in 0..self.members.len() {
+                let watching = &watching;
+                scope.spawn(move || witness.listen(board, index, watching));
+                scope.spawn(move || witness.poll(board, index, watching));
+            }
+            let outcome = body(self);
+            watching.store(false, Relaxed);
+            outcome
+        });
+        let logs = || self.members.iter().filter_map(|member| member.node.as_ref()).map(Node::log_tail);
+        outcome.map_err(|error| format!("{error}\n{}", logs().collect::<Vec<_>>().join("\n---\n")))
     }
 
     fn start_all(&mut self, board: &Board) -> Outcome {

@@ -11,6 +11,7 @@
 //! | `invalid` | a chain with an invalid block in it, fetched from a peer, is INVALID with its last valid block ever after |
 //! | `hostile` | strangers of every bad kind cost neither the node nor its good peers anything |
 //! | `mixed` | two Starlings and two geth 1.13.15 seal a chain of proof of authority in turn and agree on every block |
+//! | `seen` | twenty nodes see each other's blocks within a second |
 //! | [`flock`] | nodes that know one bootnode find one another and agree |
 
 pub mod flock;
@@ -25,6 +26,8 @@ pub mod others;
 #[cfg(feature = "conformance")]
 pub mod peer;
 pub mod peers;
+#[cfg(feature = "conformance")]
+pub mod seen;
 pub mod suites;
 pub mod sync;
 

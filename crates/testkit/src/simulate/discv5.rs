@@ -10,6 +10,7 @@ use starling_discovery::{NodeDb, NodeUrl};
 use starling_network::{Bootnode, BootnodeConfig, DiscoveryConfig, Listen};
 use starling_primitives::NodeKey;
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     time::Duration,
@@ -19,11 +20,11 @@ use std::{
 const HOPS_MAX: u8 = 5;
 /// Nodes asked on one walk, at most.
 const ASKED_MAX: usize = 32;
-/// Distances named in one question.
-const DISTANCES: u64 = 3;
+/// Distances beside its own, on each side, at which a node is asked when it has nobody at the target's.
+const BESIDE: u64 = 2;
 
 pub(super) fn run(size: Size, seed: u64) -> Outcome {
-    let (count, walks, forming) = if size == Size::Small { (10, 20, 10) } else { (50, 300, 40) };
+    let (count, walks, forming) = if size == Size::Small { (10, 20, 10) } else { (50, 300, 60) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     runtime.block_on(async {
@@ -33,16 +34,17 @@ pub(super) fn run(size: Size, seed: u64) -> Outcome {
         let records: Vec<Enr> =
             nodes.iter().filter_map(|node| node.local().record().to_string().parse().ok()).collect();
         let stranger = stranger().await?;
-        let mut hops = Vec::new();
+        let (mut hops, unanswered) = (Vec::new(), Cell::new(0));
         for _ in 0..walks {
             let from = rng.random_range(0..count);
             let to = (from + rng.random_range(1..count)) % count;
-            hops.extend(walk(&stranger, &records[from], records[to].node_id()).await);
+            hops.extend(walk(&stranger, &records[from], records[to].node_id(), &unanswered).await);
         }
         let found = hops.len();
         let (p50, p99) = (percentile(&mut hops, 50), percentile(&mut hops, 99));
         println!(
-            "  {count} real nodes, {walks} walks: {found} found, hops p50 {} p99 {} most {}",
+            "  {count} real nodes, {walks} walks: {found} found, {} questions unanswered, hops p50 {} p99 {} most {}",
+            unanswered.get(),
             p50.unwrap_or_default(),
             p99.unwrap_or_default(),
             hops.last().copied().unwrap_or_default()
@@ -84,7 +86,7 @@ async fn stranger() -> Outcome<Discv5> {
 }
 
 /// From one node towards another, the nearest known first; how many answers led there.
-async fn walk(discv5: &Discv5, from: &Enr, target: NodeId) -> Option<u8> {
+async fn walk(discv5: &Discv5, from: &Enr, target: NodeId, unanswered: &Cell<usize>) -> Option<u8> {
     let mut known: BTreeMap<[u8; 32], (Enr, u8, bool)> = BTreeMap::new();
     known.insert(away(from.node_id(), target), (from.clone(), 0, false));
     for _ in 0..ASKED_MAX {
@@ -92,9 +94,19 @@ async fn walk(discv5: &Discv5, from: &Enr, target: NodeId) -> Option<u8> {
             *asked = true;
             (node.clone(), *hops)
         })?;
-        let wanted = distances(node.node_id(), target);
-        // Who does not answer led nowhere.
-        for record in discv5.find_node_designated_peer(node, wanted).await.unwrap_or_default() {
+        // An answer holds sixteen records, of the smallest distance first: asked for several at once, a node does not come
+        // to the target's own. So that one is asked for alone, and those beside it only if nobody is there.
+        let distance = distance(node.node_id(), target);
+        let Some(mut records) = ask(discv5, &node, vec![distance]).await else {
+            unanswered.set(unanswered.get() + 1);
+            continue;
+        };
+        if records.is_empty() {
+            let beside = (1..=BESIDE).flat_map(|step| [distance + step, distance.saturating_sub(step)]);
+            let beside = beside.filter(|distance| (1..=256).contains(distance)).collect();
+            records = ask(discv5, &node, beside).await.unwrap_or_default();
+        }
+        for record in records {
             if record.node_id() == target {
                 return Some(hops + 1);
             }
@@ -108,15 +120,17 @@ fn away(one: NodeId, other: NodeId) -> [u8; 32] {
     std::array::from_fn(|at| one.raw()[at] ^ other.raw()[at])
 }
 
-/// The distances at which a node keeps what is near the target: its own first, then those beside it.
-fn distances(node: NodeId, target: NodeId) -> Vec<u64> {
+/// What a node knows at these distances; none if it does not answer, which leads nowhere.
+async fn ask(discv5: &Discv5, node: &Enr, distances: Vec<u64>) -> Option<Vec<Enr>> {
+    discv5.find_node_designated_peer(node.clone(), distances).await.ok()
+}
+
+/// The distance at which a node keeps the target.
+fn distance(node: NodeId, target: NodeId) -> u64 {
     let away = away(node, target);
-    let zeros: u32 = match away.iter().position(|byte| *byte != 0) {
-        Some(at) => at as u32 * 8 + away[at].leading_zeros(),
+    let zeros = match away.iter().position(|byte| *byte != 0) {
+        Some(at) => at as u64 * 8 + u64::from(away[at].leading_zeros()),
         None => 256,
     };
-    let distance = 256 - u64::from(zeros);
-    let beside = (1..=DISTANCES).flat_map(|step| [distance + step, distance.saturating_sub(step)]);
-    let all = std::iter::once(distance).chain(beside);
-    all.filter(|distance| (1..=256).contains(distance)).take(DISTANCES as usize).collect()
+    256 - zeros
 }

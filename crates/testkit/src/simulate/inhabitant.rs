@@ -227,7 +227,11 @@ impl Inhabitant {
         }
         if self.mischief_at.is_some_and(|at| at <= now) {
             self.mischief_at = Some(now + mischief::EVERY);
-            let said = mischief::said(self.settings.conduct, &mut self.rng, now);
+            // Signing costs, and without peers nobody hears it.
+            let said = match self.talking.is_empty() {
+                true => Vec::new(),
+                false => mischief::said(self.settings.conduct, &mut self.rng, now),
+            };
             for (peer, message) in self.talking.keys().flat_map(|peer| said.iter().map(|said| (*peer, said.clone()))) {
                 self.out.push(Does::Say { peer, message });
             }

@@ -72,7 +72,7 @@ pub fn run(name: Option<&str>, size: Size, seed: u64) -> Outcome {
 }
 
 /// What so many percent of the values are not above; none of none.
-fn percentile<T: Copy + Ord>(values: &mut [T], percent: usize) -> Option<T> {
+pub(crate) fn percentile<T: Copy + Ord>(values: &mut [T], percent: usize) -> Option<T> {
     values.sort_unstable();
     values.get((values.len() * percent).div_ceil(100).saturating_sub(1)).copied()
 }

@@ -11,12 +11,19 @@ use starling_txpool::{
     AccountFacts, HeadFacts, Origin, Pool, PoolConfig, PoolEvent, PooledTx, Refusal,
     gossip::{Fault, Gossip, GossipAction, GossipConfig, GossipEvent, encode_item},
 };
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 /// The chain of the simulation.
 const CHAIN_ID: u64 = 1337;
 /// What every account has, in wei.
 const BALANCE: u64 = 1_000_000_000_000_000_000;
+
+/// Senders that are remembered.
+const SENDERS_MAX: usize = 1 << 17;
 
 /// What is said over a connection.
 #[derive(Debug, Clone)]
@@ -171,9 +178,28 @@ fn decode(envelope: &Bytes) -> Result<Transaction, Refusal> {
 /// The door of the node's pool, but for the account, which is as rich and as new as any.
 fn insert(pool: &mut Pool, tx: Transaction, origin: Origin, now: Instant) -> Result<(), Refusal> {
     pool.check(&tx, origin)?;
-    let sender = starling_primitives::recover_sender(&tx, true)?;
+    let sender = sender_of(&tx)?;
     let facts = AccountFacts { balance: U256::from(BALANCE), ..AccountFacts::default() };
     pool.insert(PooledTx::new(tx, sender, None, origin, now), facts, now).map(drop)
+}
+
+/// Who signed a transaction. A hundred nodes get the same ones and come to the same answer, each on a computer of its own;
+/// here it is computed once.
+fn sender_of(tx: &Transaction) -> Result<Address, Refusal> {
+    thread_local!(static SENDERS: RefCell<BTreeMap<TxHash, Address>> = const { RefCell::new(BTreeMap::new()) });
+    let hash = *tx.tx_hash();
+    if let Some(known) = SENDERS.with_borrow(|senders| senders.get(&hash).copied()) {
+        return Ok(known);
+    }
+    let sender = starling_primitives::recover_sender(tx, true)?;
+    SENDERS.with_borrow_mut(|senders| {
+        // What is forgotten is computed again.
+        if senders.len() >= SENDERS_MAX {
+            senders.clear();
+        }
+        senders.insert(hash, sender);
+    });
+    Ok(sender)
 }
 
 /// As the node's loop does.
