@@ -1,7 +1,7 @@
 //! The header as far as it is known before the first transaction.
 
 use crate::{Attributes, Authorship, BuildError};
-use starling_chainspec::{ChainSpec, Fork};
+use starling_chainspec::{ChainSpec, DevRecordError, Fork};
 use starling_primitives::{B256, EMPTY_OMMER_ROOT_HASH, Header};
 use starling_validation::{next_base_fee, next_excess_blob_gas};
 
@@ -20,7 +20,10 @@ pub(crate) fn draft(
     attributes: &Attributes,
     authorship: Option<&Authorship>,
 ) -> Result<(Header, Fork), BuildError> {
-    if attributes.timestamp <= parent.timestamp {
+    let malformed = |error: DevRecordError| BuildError::Attributes(error.to_string());
+    let record = spec.dev_record(&attributes.extra_data).map_err(malformed)?.unwrap_or_default();
+    let stands_still = attributes.timestamp == parent.timestamp && !record.changes.is_empty();
+    if attributes.timestamp <= parent.timestamp && !stands_still {
         let (got, parent) = (attributes.timestamp, parent.timestamp);
         return Err(BuildError::Attributes(format!("invalid timestamp: {got} is not after the parent's {parent}")));
     }
@@ -37,8 +40,8 @@ pub(crate) fn draft(
         ..Header::default()
     };
     let fork = spec.fork_of(&header);
-    header.gas_limit = gas_limit(parent, fork, attributes.gas_limit_target);
-    header.base_fee_per_gas = (fork >= Fork::London).then(|| next_base_fee(parent));
+    header.gas_limit = record.gas_limit.unwrap_or_else(|| gas_limit(parent, fork, attributes.gas_limit_target));
+    header.base_fee_per_gas = (fork >= Fork::London).then(|| record.base_fee.unwrap_or_else(|| next_base_fee(parent)));
     if fork >= Fork::Cancun {
         let schedule = spec.blob_schedule_of(fork);
         header.excess_blob_gas =

@@ -3,6 +3,7 @@
 mod bootnodes;
 mod compat;
 mod consensus;
+mod dev_record;
 mod fork;
 mod fork_id;
 mod genesis;
@@ -12,6 +13,7 @@ mod spec;
 
 pub use compat::{Incompatible, compatible};
 pub use consensus::{CLIQUE_SEAL_BYTES, Consensus, FINALITY_DEPTH_BLOCKS, clique_seal_hash};
+pub use dev_record::{DevChange, DevRecord, DevRecordError};
 pub use fork::{Fork, UnknownFork};
 pub use fork_id::{ForkFilter, ForkHash, ForkId, ForkIdError};
 pub use genesis::{GenesisError, GenesisState, state_root};

@@ -1,7 +1,7 @@
 use crate::{
     access_list,
     ahead::LookAhead,
-    dao,
+    dao, dev,
     error::{BlockError, TxError},
     evm::{AccessRecorder, BlockRules, Machine, Ran, RunError},
     overlay::Overlay,
@@ -199,6 +199,10 @@ impl<'a> BlockRun<'a> {
     pub(crate) fn begin(&mut self) -> Result<(), BlockError> {
         if dao::is_drained_at(self.spec, self.header.number) {
             dao::drain(self.machine.overlay())?;
+        }
+        // What does not decode is `validation`'s to refuse.
+        if let Ok(Some(record)) = self.spec.dev_record(&self.header.extra_data) {
+            dev::apply(self.machine.overlay(), &record.changes, self.fork >= Fork::SpuriousDragon)?;
         }
         system::before_transactions(&mut self.machine, self.recorder.as_mut(), self.fork, self.header)
     }

@@ -15,6 +15,7 @@ mod block;
 mod build;
 mod call;
 mod dao;
+mod dev;
 mod error;
 mod evm;
 mod overlay;

@@ -2,7 +2,7 @@
 
 use crate::Transaction;
 use alloy_consensus::EthereumTxEnvelope;
-use alloy_primitives::{Address, B256, Signature, TxHash, keccak256};
+use alloy_primitives::{Address, B256, Signature, TxHash, U256, keccak256};
 use rayon::prelude::*;
 use secp256k1::{
     Message, SECP256K1,
@@ -38,6 +38,23 @@ pub fn recover_senders(transactions: &[Transaction], low_s: bool) -> Result<Vec<
         return transactions.iter().map(|tx| recover_sender(tx, low_s)).collect();
     }
     transactions.par_iter().map(|tx| recover_sender(tx, low_s)).collect()
+}
+
+/// The s of a transaction that nobody signed: in the lower half, so that no fork refuses it. A signature has it by a
+/// chance of 2^-255.
+const IMPERSONATED_S: U256 = U256::from_be_bytes(*b"starling: nobody signed this tx.");
+
+/// What stands in place of the signature of an account that is impersonated: its address as r. A development chain alone
+/// takes it ([`impersonated_sender`] is asked nowhere else); on any other it leads to nobody's account, or to none.
+pub fn impersonation(address: &Address) -> Signature {
+    Signature::new(U256::from_be_slice(address.as_slice()), IMPERSONATED_S, false)
+}
+
+/// The sender of a transaction with an [`impersonation`] in place of its signature.
+pub fn impersonated_sender(tx: &Transaction) -> Option<Address> {
+    let signature = tx.signature();
+    let address = Address::from_slice(&signature.r().to_be_bytes::<32>()[12..]);
+    (*signature == impersonation(&address)).then_some(address)
 }
 
 fn signing_hash(tx: &Transaction) -> B256 {

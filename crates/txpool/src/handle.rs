@@ -12,7 +12,8 @@ use alloy_primitives::{B256, map::B256Map};
 use parking_lot::{Mutex, MutexGuard};
 use starling_chainspec::{ChainSpec, Consensus, Fork};
 use starling_primitives::{
-    Address, BlockRef, EMPTY_CODE_HASH, PeerId, ReadError, StateReader, Transaction, TxHash, recover_sender,
+    Address, BlockRef, EMPTY_CODE_HASH, PeerId, ReadError, SenderError, StateReader, Transaction, TxHash,
+    impersonated_sender, recover_sender,
 };
 use starling_state::{BlockId, ChainView, StateView};
 use starling_validation::{next_base_fee, next_excess_blob_gas};
@@ -134,6 +135,9 @@ impl PoolHandle {
             return self.submit_with_blobs(bytes, origin, view);
         }
         let tx = check::decode(bytes, self.shared.pool.lock().config())?;
+        if self.is_dev() && impersonated_sender(&tx).is_some() {
+            return Err(SenderError { tx_hash: *tx.tx_hash(), why: "nobody signed it" }.into());
+        }
         self.submit_tx(tx, origin, view)
     }
 
@@ -191,7 +195,18 @@ impl PoolHandle {
             pool.check(tx, origin)?;
             pool.head().fork >= Fork::Homestead
         };
-        Ok(recover_sender(tx, low_s)?)
+        let impersonated = impersonated_sender(tx).filter(|_| self.is_dev());
+        Ok(impersonated.map_or_else(|| recover_sender(tx, low_s), Ok)?)
+    }
+
+    fn is_dev(&self) -> bool {
+        self.shared.spec.consensus == Consensus::Dev
+    }
+
+    /// What the state says of an account. On a development chain contracts are impersonated as well.
+    fn facts(&self, state: &StateView, address: &Address) -> Result<AccountFacts, ReadError> {
+        let facts = account_facts(state, address)?;
+        Ok(AccountFacts { is_contract: facts.is_contract && !self.is_dev(), ..facts })
     }
 
     /// Takes in a transaction that was checked and whose sender was recovered.
@@ -259,7 +274,7 @@ impl PoolHandle {
         let mined = self.mined(view, common)?;
         let accounts = self.shared.pool.lock().accounts();
         let state = view.head_state();
-        let facts = accounts.into_iter().map(|address| Ok((address, account_facts(&state, &address)?)));
+        let facts = accounts.into_iter().map(|address| Ok((address, self.facts(&state, &address)?)));
         let facts = facts.collect::<Result<Vec<_>, ReadError>>()?;
         {
             let mut pool = self.shared.pool.lock();
@@ -447,7 +462,7 @@ impl PoolHandle {
         sender: &Address,
         view: &ChainView,
     ) -> Result<(MutexGuard<'_, Pool>, AccountFacts), ReadError> {
-        let mut facts = account_facts(&view.head_state(), sender)?;
+        let mut facts = self.facts(&view.head_state(), sender)?;
         let mut at = view.head();
         loop {
             let pool = self.shared.pool.lock();
@@ -457,7 +472,7 @@ impl PoolHandle {
                 return Ok((pool, facts));
             }
             drop(pool);
-            facts = match account_facts(&heard_of.head_state(), sender) {
+            facts = match self.facts(&heard_of.head_state(), sender) {
                 // It rested so long that the caller's view must be of a head that the pool is about to hear of.
                 Err(ReadError::Expired { .. }) => return Ok((self.shared.pool.lock(), facts)),
                 read => read?,

@@ -1,11 +1,14 @@
 use crate::{CliqueRule, SealError};
 use alloy_primitives::{B256, Bytes, U256};
-use starling_chainspec::Fork;
+use starling_chainspec::{DevRecordError, Fork};
 
 /// Why a block is invalid, without running it. One rule a variant; the first rule broken is the error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
+    /// On a development chain: the extra data begins as a record, and is none.
+    #[error(transparent)]
+    DevRecord(#[from] DevRecordError),
     /// The number is not the parent's plus one.
     #[error("number {got}, expected {expected}")]
     Number {

@@ -2,13 +2,13 @@
 
 use crate::{HeaderError, blobs, difficulty::DifficultyInput};
 use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
-use starling_chainspec::{Activation, ChainSpec, Consensus, Fork};
+use starling_chainspec::{Activation, ChainSpec, Consensus, DevRecord, Fork};
 use starling_primitives::Header;
 
 /// Least gas limit of a block.
-pub(crate) const GAS_LIMIT_MIN: u64 = 5_000;
+pub const GAS_LIMIT_MIN: u64 = 5_000;
 /// Most, so that it fits a signed number (EIP-1985's reason, and geth's rule).
-pub(crate) const GAS_LIMIT_MAX: u64 = i64::MAX as u64;
+pub const GAS_LIMIT_MAX: u64 = i64::MAX as u64;
 /// A gas limit stays within this part of its parent's.
 const GAS_LIMIT_STEP_DIVISOR: u64 = 1_024;
 /// Base fee of the first block of EIP-1559, in wei.
@@ -27,11 +27,12 @@ const DAO_EXTRA_DATA_BLOCKS: u64 = 10;
 /// Everything about a header but its place (parent hash, merge) and what the body decides.
 pub(crate) fn check_header(spec: &ChainSpec, header: &Header, parent: &Header) -> Result<(), HeaderError> {
     let fork = spec.fork_of(header);
+    let record = spec.dev_record(&header.extra_data)?.unwrap_or_default();
     check_number(header, parent)?;
     check_fields(fork, header)?;
-    check_gas(header, parent)?;
-    check_base_fee(header, parent)?;
-    check_timestamp(header, parent)?;
+    check_gas(header, parent, record.gas_limit)?;
+    check_base_fee(header, record.base_fee.unwrap_or_else(|| next_base_fee(parent)))?;
+    check_timestamp(header, parent, &record)?;
     match spec.consensus {
         _ if spec.is_proof_of_stake(header) => {
             check_extra_data(spec, header)?;
@@ -73,13 +74,17 @@ fn check_fields(fork: Fork, header: &Header) -> Result<(), HeaderError> {
     Ok(())
 }
 
-fn check_gas(header: &Header, parent: &Header) -> Result<(), HeaderError> {
+/// `given`: by the record of a development chain, whose step may be any.
+fn check_gas(header: &Header, parent: &Header, given: Option<u64>) -> Result<(), HeaderError> {
     let (used, got) = (header.gas_used, header.gas_limit);
     if used > got {
         return Err(HeaderError::GasUsedAboveLimit { used, limit: got });
     }
     if !(GAS_LIMIT_MIN..=GAS_LIMIT_MAX).contains(&got) {
         return Err(HeaderError::GasLimitBounds { got, min: GAS_LIMIT_MIN, max: GAS_LIMIT_MAX });
+    }
+    if given == Some(got) {
+        return Ok(());
     }
     // what was the target before London is half the limit after, so the limit doubles there
     let first_of_london = header.base_fee_per_gas.is_some() && parent.base_fee_per_gas.is_none();
@@ -90,9 +95,8 @@ fn check_gas(header: &Header, parent: &Header) -> Result<(), HeaderError> {
     Ok(())
 }
 
-fn check_base_fee(header: &Header, parent: &Header) -> Result<(), HeaderError> {
+fn check_base_fee(header: &Header, expected: u64) -> Result<(), HeaderError> {
     let Some(got) = header.base_fee_per_gas else { return Ok(()) };
-    let expected = next_base_fee(parent);
     if got == expected { Ok(()) } else { Err(HeaderError::BaseFee { got, expected }) }
 }
 
@@ -112,15 +116,24 @@ pub fn next_base_fee(parent: &Header) -> u64 {
     }
 }
 
-fn check_timestamp(header: &Header, parent: &Header) -> Result<(), HeaderError> {
+/// Time may stand still in a block of a development chain that changes the state by its record.
+fn check_timestamp(header: &Header, parent: &Header, record: &DevRecord) -> Result<(), HeaderError> {
     let (got, parent) = (header.timestamp, parent.timestamp);
-    if got > parent { Ok(()) } else { Err(HeaderError::Timestamp { got, parent }) }
+    if got > parent || (got == parent && !record.changes.is_empty()) {
+        Ok(())
+    } else {
+        Err(HeaderError::Timestamp { got, parent })
+    }
 }
 
 fn check_extra_data(spec: &ChainSpec, header: &Header) -> Result<(), HeaderError> {
     let bytes = header.extra_data.len();
-    if bytes > EXTRA_DATA_BYTES_MAX {
-        return Err(HeaderError::ExtraDataLength { bytes, limit: EXTRA_DATA_BYTES_MAX });
+    let limit = match spec.dev_record(&header.extra_data)? {
+        Some(_) => DevRecord::EXTRA_DATA_BYTES_MAX,
+        None => EXTRA_DATA_BYTES_MAX,
+    };
+    if bytes > limit {
+        return Err(HeaderError::ExtraDataLength { bytes, limit });
     }
     let says_dao = header.extra_data.as_ref() == DAO_EXTRA_DATA;
     let near = |block: u64| header.number.checked_sub(block).is_some_and(|after| after < DAO_EXTRA_DATA_BLOCKS);

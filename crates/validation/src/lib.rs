@@ -30,5 +30,5 @@ pub use clique::{CliqueRule, CliqueSnapshot, CliqueVote};
 pub use difficulty::{DifficultyInput, difficulty};
 pub use error::{HeaderError, OmmerRule, TransactionRule};
 pub use ethash::{SealError, verify_seal};
-pub use header::next_base_fee;
+pub use header::{GAS_LIMIT_MAX, GAS_LIMIT_MIN, next_base_fee};
 pub use prepare::{PrepareError, PreparedBlock};

@@ -8,8 +8,10 @@ use alloy_eips::{eip2718::Decodable2718, eip4895::Withdrawals};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_rlp::{Header as RlpHeader, PayloadView};
 use alloy_trie::root::ordered_trie_root_with_encoder;
-use starling_chainspec::{ChainSpec, Fork};
-use starling_primitives::{Block, BlockBody, BlockRef, Header, SenderError, Transaction, recover_senders};
+use starling_chainspec::{ChainSpec, Consensus, Fork};
+use starling_primitives::{
+    Block, BlockBody, BlockRef, Header, SenderError, Transaction, impersonated_sender, recover_sender, recover_senders,
+};
 
 /// A decoded block with everything that can be computed from it alone. Whether it fits anywhere is unknown.
 #[derive(Debug, Clone)]
@@ -71,7 +73,7 @@ impl PreparedBlock {
         let transactions = decode_transactions(&parts.transactions)?;
 
         let low_s = spec.fork_of(&header) >= Fork::Homestead;
-        let senders = recover_senders(&transactions, low_s)?;
+        let senders = senders(spec, &transactions, low_s)?;
         Ok(Self {
             hash: keccak256(parts.header),
             tx_hashes: parts.transactions.iter().map(keccak256).collect(),
@@ -108,6 +110,15 @@ impl PreparedBlock {
     pub fn at(&self) -> BlockRef {
         BlockRef::new(self.block.header.number, self.hash)
     }
+}
+
+/// Development chains know transactions that nobody signed; they are few and small.
+fn senders(spec: &ChainSpec, transactions: &[Transaction], low_s: bool) -> Result<Vec<Address>, SenderError> {
+    if spec.consensus != Consensus::Dev {
+        return recover_senders(transactions, low_s);
+    }
+    let sender = |tx| impersonated_sender(tx).map_or_else(|| recover_sender(tx, low_s), Ok);
+    transactions.iter().map(sender).collect()
 }
 
 /// A block's RLP cut into its items, nothing decoded.

@@ -9,7 +9,7 @@ use revm::{
     context_interface::{block::BlobExcessGasAndPrice, cfg::GasId},
     primitives::hardfork::SpecId,
 };
-use starling_chainspec::{ChainSpec, Fork};
+use starling_chainspec::{ChainSpec, Consensus, Fork};
 use starling_primitives::{Header, Transaction, recover_address};
 
 /// Most blobs in one transaction since Osaka (EIP-7594).
@@ -45,6 +45,8 @@ impl BlockRules {
         let mut cfg = CfgEnv::default();
         cfg.set_spec_and_mainnet_gas_params(spec_id);
         cfg.chain_id = spec.chain_id;
+        // A development chain lets contracts be impersonated.
+        cfg.disable_eip3607 = spec.consensus == Consensus::Dev;
         let net_metered_sstore = fork == Fork::Constantinople;
         if net_metered_sstore {
             // All of SSTORE's price is in our own accounting.

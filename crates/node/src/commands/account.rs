@@ -15,13 +15,13 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 pub(super) fn run(command: &AccountCommand) -> Result<(), Failure> {
     match command {
-        AccountCommand::New(args) => write(&folder(&args.at)?, &args.under, &NodeKey::random(&mut rand::rng())),
-        AccountCommand::Import(args) => write(&folder(&args.at)?, &args.under, &load_from(&args.key)?),
+        AccountCommand::New(args) => add(&args.at, &args.under, &NodeKey::random(&mut rand::rng())),
+        AccountCommand::Import(args) => add(&args.at, &args.under, &load_from(&args.key)?),
         AccountCommand::List(args) => list(&folder(args)?),
     }
 }
@@ -33,8 +33,14 @@ fn folder(args: &KeystoreArgs) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Writes a key into a new file that only its owner can read, and prints address and file.
-fn write(folder: &Path, under: &PasswordArgs, key: &NodeKey) -> Result<(), Failure> {
+/// Writes a key into the keystore, and prints address and file.
+fn add(at: &KeystoreArgs, under: &PasswordArgs, key: &NodeKey) -> Result<(), Failure> {
+    let (address, path) = write(&folder(at)?, under, key)?;
+    say(&format!("{address} {}", path.display()))
+}
+
+/// Writes a key into a new file that only its owner can read. Its address and the file.
+fn write(folder: &Path, under: &PasswordArgs, key: &NodeKey) -> Result<(Address, PathBuf), Failure> {
     let password = read_password(&under.password)?;
     let address = Address::from_raw_public_key(key.public().as_slice());
     if let Some(file) = accounts(folder)?.into_iter().find_map(|(held, file)| (held == address).then_some(file)) {
@@ -50,12 +56,38 @@ fn write(folder: &Path, under: &PasswordArgs, key: &NodeKey) -> Result<(), Failu
         .mode(0o700)
         .create(folder)
         .context(format_args!("cannot make {}", folder.display()))?;
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let path = folder.join(format!("{millis}--{}", alloy_primitives::hex::encode(address)));
+    let path = folder.join(file_name(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), address));
     let what = || format!("cannot write {}", path.display());
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).context(what())?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).context(what())?;
-    say(&format!("{address} {}", path.display()))
+    Ok((address, path))
+}
+
+/// The name of a key file, as geth has it: when it was made, to the nanosecond in UTC, and whose it is.
+fn file_name(since_1970: Duration, address: Address) -> String {
+    let (days, secs) = (since_1970.as_secs() / 86_400, since_1970.as_secs() % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (secs / 3_600, secs / 60 % 60, secs % 60);
+    let nanos = since_1970.subsec_nanos();
+    let address = alloy_primitives::hex::encode(address);
+    format!("UTC--{year:04}-{month:02}-{day:02}T{hour:02}-{minute:02}-{second:02}.{nanos:09}Z--{address}")
+}
+
+/// Year, month and day of the Gregorian calendar, by days since 1970: counted from a first of March, so that the leap
+/// day is a year's last.
+fn date(days: u64) -> (u64, u64, u64) {
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    /// From 0000-03-01 to 1970-01-01.
+    const DAYS_TO_1970: u64 = 719_468;
+    let days = days.saturating_add(DAYS_TO_1970);
+    let (era, day_of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Months from March on have 31, 30, 31, 30, 31 days, and again.
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 fn list(folder: &Path) -> Result<(), Failure> {
@@ -83,6 +115,19 @@ fn accounts(folder: &Path) -> Result<Vec<(Address, PathBuf)>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_named_as_geth_names_them() {
+        let check = |secs, expect: &str| {
+            let name = file_name(Duration::new(secs, 5), Address::repeat_byte(0xab));
+            assert_eq!(name, format!("UTC--{expect}.000000005Z--{}", "ab".repeat(20)));
+        };
+        check(0, "1970-01-01T00-00-00");
+        check(951_827_696, "2000-02-29T12-34-56");
+        check(1_795_662_000, "2026-11-26T03-00-00");
+        check(4_107_542_399, "2100-02-28T23-59-59");
+        check(4_107_542_400, "2100-03-01T00-00-00");
+    }
 
     #[test]
     fn a_key_is_written_listed_and_found_again() {

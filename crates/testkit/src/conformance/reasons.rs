@@ -121,6 +121,8 @@ fn prepare_rules(error: &PrepareError) -> &'static [&'static str] {
 
 fn header_rules(error: &HeaderError) -> &'static [&'static str] {
     match error {
+        // only development chains have them, and no case does
+        HeaderError::DevRecord(_) => &[],
         HeaderError::Number { .. } => &["INVALID_BLOCK_NUMBER"],
         HeaderError::Size { .. } => &["RLP_BLOCK_LIMIT_EXCEEDED"],
         HeaderError::BeforeMerge { .. } => &["IMPORT_IMPOSSIBLE_PARIS_WRONG_POS"],
