@@ -186,21 +186,36 @@ soak: build ## 30 minutes of users, blobs, reorgs, kills and nonsense from the c
 ##@ Measure
 
 .PHONY: bench-import
-bench-import: bench-build ## import speed beside geth, interleaved (FLAGS=--help says more)
+bench-import: bench-binaries ## import speed beside geth, interleaved (FLAGS=--help says more)
 	target/dist/testkit bench-import $(FLAGS)
 
 .PHONY: bench-restart
-bench-restart: bench-build ## time to answer after SIGKILL, and memory against --memory
+bench-restart: bench-binaries ## time to answer after SIGKILL, and memory against --memory
 	target/dist/testkit bench-restart $(FLAGS)
 
 .PHONY: bench-p2p
-bench-p2p: bench-build ## frames beside their ciphers, serving and syncing beside geth
+bench-p2p: bench-binaries ## frames beside their ciphers, serving and syncing beside geth
 	testnet/interop/install geth
 	@$(CARGO) run --quiet --locked --profile dist --package starling-devp2p --example bench_frames
 	target/dist/testkit bench-p2p
 
+.PHONY: bench-engine
+bench-engine: bench-binaries ## newPayload beside geth, block by block (FLAGS="--chains transfer,mixed --blocks 60")
+	testnet/interop/install geth
+	target/dist/testkit bench-engine $(FLAGS)
+
 .PHONY: bench-build
-bench-build:
+bench-build: bench-binaries ## blocks of 60 Mgas out of 10,000 pending transactions, beside geth
+	testnet/interop/install geth
+	target/dist/testkit bench-build
+
+.PHONY: bench-pool
+bench-pool: bench-binaries ## insertions a CPU-second, and how soon the pool sees a new head, beside geth
+	testnet/interop/install geth
+	target/dist/testkit bench-pool
+
+.PHONY: bench-binaries
+bench-binaries:
 	@$(CARGO) build --locked --profile dist --package starling --package starling-testkit
 
 ##@ Other

@@ -30,6 +30,7 @@ usage: testkit COMMAND
   bench-import [FLAGS]           import speed beside geth; flags go to chainforge's bench-import.py
   bench-engine [FLAGS]           newPayload by chain beside geth, interleaved: --chains, --blocks, --gas, --accounts
   bench-build                    a block of 60 million gas out of 10,000 pending transactions, beside geth
+  bench-pool                     insertions a CPU-second, and the time until the pool sees a new head, beside geth
   bench-p2p                      what is served a CPU-second, and a sync, beside geth
   bench-restart                  time to the first answer after SIGKILL, and memory
 
@@ -109,6 +110,8 @@ fn run(arguments: &[String]) -> Option<Outcome> {
         "bench-engine" => Some(bench::engine(flags)),
         #[cfg(feature = "conformance")]
         "bench-build" => flags.is_empty().then(bench::build),
+        #[cfg(feature = "conformance")]
+        "bench-pool" => flags.is_empty().then(bench::pool),
         #[cfg(feature = "conformance")]
         "bench-p2p" => flags.is_empty().then(bench::p2p),
         "bench-restart" => flags.is_empty().then(bench::restart),

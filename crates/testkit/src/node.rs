@@ -83,6 +83,8 @@ impl Home {
     /// `starling COMMAND` on this data directory, ready to take more arguments. `COMMAND` may be two words.
     pub fn command(&self, command: &str) -> Outcome<Command> {
         let mut process = Command::new(binary()?);
+        // The folder of built peers to us, and `--peers` to the node.
+        process.env_remove("STARLING_PEERS");
         process.args(command.split(' ')).arg("--datadir").arg(self.data()).stdin(Stdio::null());
         Ok(process)
     }

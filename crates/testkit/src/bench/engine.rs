@@ -1,20 +1,22 @@
 //! newPayload beside geth: the chains of chainforge, block by block into both, and the time of each answer.
 //!
 //! Both nodes are given each block in turn, first one and then the other, so that whatever else the machine does
-//! meets both. Block after block the head follows, as under a consensus client; only newPayload is timed.
+//! meets both. Block after block the head follows, as under a consensus client; only newPayload is timed. CPU time is
+//! that of the whole replay after the first blocks: what a node does behind its answers, and between them, counts too.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{chainforge, find_program, quantile, succeed};
+use super::{GETH_CACHE, chainforge, geth_program, quantile, succeed};
 use crate::Outcome;
 use crate::http::Client;
 use crate::interop::geth::{Geth, Setup};
+use crate::memory::cpu;
 use crate::node::{Home, Node};
 
 /// Blocks that warm caches and are not counted.
@@ -34,8 +36,8 @@ struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        let chains = ["transfer", "fresh", "erc20", "sstore", "compute", "small", "mixed"];
-        Self { chains: chains.map(str::to_owned).to_vec(), blocks: 200, gas: 30_000_000, accounts: 200_000 }
+        let chains = ["transfer", "fresh", "erc20", "sstore", "sload", "deploy", "amm", "compute", "small", "mixed"];
+        Self { chains: chains.map(str::to_owned).to_vec(), blocks: 60, gas: 30_000_000, accounts: 200_000 }
     }
 }
 
@@ -60,25 +62,21 @@ impl Plan {
 /// Prints p50 and p99 by chain.
 pub fn engine(flags: &[String]) -> Outcome {
     let plan = Plan::read(flags)?;
-    let geth = std::env::var_os("STARLING_GETH").map(PathBuf::from).or_else(|| find_program("geth"));
-    let geth = geth.ok_or("no geth: STARLING_GETH names it, or PATH has it")?;
+    let geth = geth_program()?;
     println!("newPayload, ms; {} blocks of {} gas a chain, both nodes in turn", plan.blocks, plan.gas);
     println!(
-        "{:<10} {:>9} {:>9} {:>6}   {:>9} {:>9} {:>6}",
-        "", "geth p50", "ours p50", "ratio", "geth p99", "ours p99", "ratio"
+        "{:<10} {:>9} {:>9} {:>6}   {:>9} {:>9} {:>6}   {:>9} {:>9} {:>6}",
+        "", "geth p50", "ours p50", "ratio", "geth p99", "ours p99", "ratio", "geth CPU", "our CPU", "ratio"
     );
     for chain in &plan.chains {
         let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
         forge(&plan, chain, folder.path())?;
         let [geths, ours] = replay(&geth, folder.path()).map_err(|error| format!("{chain}: {error}"))?;
-        let ms = |times: &[f64], part| quantile(times, part) * 1000.0;
-        let (geth_half, half) = (ms(&geths, 0.5), ms(&ours, 0.5));
-        let (geth_most, most) = (ms(&geths, 0.99), ms(&ours, 0.99));
-        println!(
-            "{chain:<10} {geth_half:>9.2} {half:>9.2} {:>6.2}   {geth_most:>9.2} {most:>9.2} {:>6.2}",
-            half / geth_half,
-            most / geth_most
-        );
+        let columns = [Figures::half, Figures::most, Figures::cpu_a_block].map(|figure| {
+            let (geths, ours) = (figure(&geths) * 1000.0, figure(&ours) * 1000.0);
+            format!("{geths:>9.2} {ours:>9.2} {:>6.2}", ours / geths)
+        });
+        println!("{chain:<10} {}", columns.join("   "));
     }
     Ok(())
 }
@@ -92,30 +90,58 @@ fn forge(plan: &Plan, workload: &str, out: &Path) -> Outcome {
     succeed(&mut command)
 }
 
-/// The times of newPayload in seconds: geth's, and ours.
-fn replay(geth: &Path, folder: &Path) -> Outcome<[Vec<f64>; 2]> {
+/// What one node took, in seconds.
+#[derive(Default)]
+struct Figures {
+    payloads: Vec<f64>,
+    cpu: Duration,
+}
+
+impl Figures {
+    fn half(&self) -> f64 {
+        quantile(&self.payloads, 0.5)
+    }
+
+    fn most(&self) -> f64 {
+        quantile(&self.payloads, 0.99)
+    }
+
+    fn cpu_a_block(&self) -> f64 {
+        self.cpu.as_secs_f64() / self.payloads.len() as f64
+    }
+}
+
+/// What geth took, and we.
+fn replay(geth: &Path, folder: &Path) -> Outcome<[Figures; 2]> {
     let genesis = folder.join("genesis.json");
     let setup = Setup { program: geth.to_path_buf(), genesis: genesis.clone(), chain: None, peers: false };
-    let geth = Geth::start(&setup)?;
+    let geth = Geth::start_with(&setup, GETH_CACHE)?;
     let home = Home::with_genesis(&genesis)?;
     let node = Node::start(&home, &[])?;
     let engines = [&geth.engine, &node.engine];
-    let mut times = [Vec::new(), Vec::new()];
+    let spent = || [geth.pid(), node.pid()].map(|pid| cpu(pid).unwrap_or_default());
+    let (mut figures, mut before) = ([Figures::default(), Figures::default()], spent());
     let requests = File::open(folder.join("newpayload.jsonl")).map_err(|error| format!("newpayload.jsonl: {error}"))?;
     for (number, line) in BufReader::new(requests).lines().enumerate() {
         let request = line.map_err(|error| format!("newpayload.jsonl: {error}"))?;
         let is_payload = request.contains("engine_newPayload");
+        if number == 2 * WARM_BLOCKS {
+            before = spent();
+        }
         // Who is first changes from block to block.
         let order = if number / 2 % 2 == 0 { [0, 1] } else { [1, 0] };
         for who in order {
             let took = ask(engines[who], &request)?;
             if is_payload && number / 2 >= WARM_BLOCKS {
-                times[who].push(took.as_secs_f64());
+                figures[who].payloads.push(took.as_secs_f64());
             }
         }
     }
+    for ((figures, after), before) in figures.iter_mut().zip(spent()).zip(before) {
+        figures.cpu = after.saturating_sub(before);
+    }
     node.stop()?;
-    Ok(times)
+    Ok(figures)
 }
 
 /// Sends a request that must be answered VALID; how long it took.

@@ -5,9 +5,13 @@
 
 #[cfg(feature = "conformance")]
 mod build;
+#[cfg(feature = "conformance")]
+mod crowd;
 mod engine;
 #[cfg(feature = "conformance")]
 mod p2p;
+#[cfg(feature = "conformance")]
+mod pool;
 mod restart;
 
 use std::ffi::OsString;
@@ -19,6 +23,8 @@ pub use build::build;
 pub use engine::engine;
 #[cfg(feature = "conformance")]
 pub use p2p::p2p;
+#[cfg(feature = "conformance")]
+pub use pool::pool;
 pub use restart::restart;
 
 use crate::Outcome;
@@ -27,6 +33,9 @@ use crate::node::binary;
 
 /// The clients that are measured: commands to initialise, import and tell the head.
 const CLIENTS: &str = "crates/testkit/bench/clients.toml";
+
+/// What geth is given for its caches, in MiB: as in its imports.
+const GETH_CACHE: &[&str] = &["--cache", "4096"];
 
 /// Runs `bench-import.py` with geth and starling in turn; further flags go to it (`--help` lists them).
 pub fn import(flags: &[String]) -> Outcome {
@@ -64,6 +73,15 @@ fn path_with_starling() -> Outcome<OsString> {
     let own = starling.parent().map(PathBuf::from).unwrap_or_default();
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path))).map_err(|error| error.to_string())
+}
+
+/// geth: `STARLING_GETH`, or among the built peers, or on `PATH`.
+fn geth_program() -> Outcome<PathBuf> {
+    let named = std::env::var_os("STARLING_GETH").map(PathBuf::from);
+    match named.or_else(|| crate::interop::peers::program("geth").ok()).or_else(|| find_program("geth")) {
+        Some(program) => Ok(program),
+        None => Err("no geth: testnet/interop/install geth builds it, STARLING_GETH names it, or PATH has it".into()),
+    }
 }
 
 fn find_program(name: &str) -> Option<PathBuf> {

@@ -80,7 +80,7 @@ impl Geth {
         command.args(["--networkid", &chain_id(&setup.genesis)?.to_string(), "--syncmode", "full", "--ipcdisable"]);
         command.args(["--nodiscover", "--nat", "extip:127.0.0.1", "--netrestrict", "127.0.0.0/8", "--cache", "128"]);
         command.args(["--http", "--http.addr", "127.0.0.1", "--http.port", &http_port.to_string()]);
-        command.args(["--http.api", "eth,net,web3,admin,clique,testing", "--authrpc.addr", "127.0.0.1"]);
+        command.args(["--http.api", "eth,net,web3,admin,clique,testing,txpool", "--authrpc.addr", "127.0.0.1"]);
         command.args(["--authrpc.port", &engine_port.to_string(), "--authrpc.jwtsecret"]).arg(at("jwt"));
         command.args(flags);
         let child = spawn(&mut command, &log)?;
