@@ -99,6 +99,10 @@ impl Departed {
         self.ours.peek(hash).or_else(|| self.others.peek(hash))
     }
 
+    pub(crate) fn is_ours(&self, hash: &TxHash) -> bool {
+        self.ours.peek(hash).is_some()
+    }
+
     /// Those of our own RPC, oldest first.
     pub(crate) fn ours(&self) -> Vec<(TxHash, Departure)> {
         let mut all: Vec<_> = self.ours.iter().map(|(hash, (why, _))| (*hash, why.clone())).collect();

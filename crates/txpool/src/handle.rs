@@ -483,8 +483,18 @@ impl PoolHandle {
 
     /// As [`Self::submit_tx`], for what is in the journal already; its blobs, if it has any, are on disk.
     fn take_in(&self, tx: Transaction, origin: Origin, view: &ChainView) -> Result<(), Refusal> {
+        let tx = self.returned(tx, origin)?;
+        let (mut pool, facts) = self.lock_with_facts(&tx.sender, view)?;
+        let taken = pool.insert(tx, facts, Instant::now());
+        self.tell(&mut pool);
+        taken.map(drop)
+    }
+
+    /// A transaction that was here before, with its blobs from the disk.
+    fn returned(&self, tx: Transaction, origin: Origin) -> Result<PooledTx, Refusal> {
         let sender = self.checked_sender(&tx, origin)?;
         let mut tx = PooledTx::new(tx, sender, None, origin, Instant::now());
+        tx.returned = true;
         if let Some(hashes) = tx.tx.blob_versioned_hashes() {
             let store = self.shared.blobs.as_ref().ok_or(Refusal::Blobs)?;
             let gone = || Refusal::BlobStore("they are gone".to_owned());
@@ -492,10 +502,7 @@ impl PoolHandle {
             let blobs = store.take_up(tx.hash).ok_or_else(gone)?;
             tx.set_blobs(Some(blobs));
         }
-        let (mut pool, facts) = self.lock_with_facts(&sender, view)?;
-        let taken = pool.insert(tx, facts, Instant::now());
-        self.tell(&mut pool);
-        taken.map(drop)
+        Ok(tx)
     }
 
     /// The transactions of the new chain's blocks with their block's number.
@@ -533,7 +540,11 @@ impl PoolHandle {
                 if mined.contains_key(tx.tx_hash()) {
                     continue;
                 }
-                if let Err(error) = self.take_in(tx, Origin::Block, view) {
+                // What was ours is so again, and in the journal, which forgot it when it was mined.
+                let was_ours = self.shared.pool.lock().was_ours(tx.tx_hash());
+                let origin = if was_ours { Origin::Local } else { Origin::Block };
+                let returned = self.returned(tx, origin).and_then(|tx| self.insert(tx, view));
+                if let Err(error) = returned {
                     tracing::debug!(%error, "a transaction of a block that left the chain is not taken back");
                 }
             }

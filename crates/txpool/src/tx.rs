@@ -43,6 +43,9 @@ pub struct PooledTx {
     pub size_bytes: usize,
     /// Who brought it.
     pub origin: Origin,
+    /// Whether it was taken in before: it comes from the disk, or from a block that left the chain. What limits how many
+    /// an account may bring does not hold again.
+    pub returned: bool,
     /// When it came.
     pub since: Instant,
 }
@@ -52,7 +55,7 @@ impl PooledTx {
     pub fn new(tx: Transaction, sender: Address, blobs: Option<Blobs>, origin: Origin, since: Instant) -> Self {
         let (hash, authorities) = (*tx.tx_hash(), authorities(&tx));
         let size_bytes = blobs.as_ref().map_or_else(|| tx.encode_2718_len(), Blobs::size_bytes);
-        Self { hash, sender, tx, blobs, authorities, size_bytes, origin, since }
+        Self { hash, sender, tx, blobs, authorities, size_bytes, origin, returned: false, since }
     }
 
     /// Its blobs are kept from now on.

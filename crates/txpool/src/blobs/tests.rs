@@ -187,6 +187,27 @@ fn osaka_renews_the_proofs_of_what_waits() {
 }
 
 #[test]
+fn a_restart_takes_back_more_of_an_account_than_it_may_bring() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (chain, blobs) = (Chain::new(OSAKA), sidecar(b"some text"));
+    // As a deep reorganisation leaves them: each was taken in when there was room.
+    let count = PoolConfig::default().account_blob_txs_max as u64 + 5;
+    let store = BlobStore::open(folder.path()).expect("a folder");
+    let txs: Vec<_> = (0..count).map(|nonce| transaction(1, nonce, &blobs)).collect();
+    for tx in &txs {
+        let hashes: Vec<B256> = blobs.versioned_hashes().collect();
+        store.put(*tx.tx_hash(), &travelling(tx, blobs.clone()), &hashes).expect("written");
+    }
+    drop(store);
+    let pool = chain.pool(folder.path());
+    assert_eq!(pool.restore(Vec::new(), &chain.view()), count as usize);
+    // A new one is one too many.
+    let next = transaction(1, count, &blobs);
+    let refusal = pool.submit(&travelling(&next, blobs), Origin::Local, &chain.view()).expect_err("refused");
+    assert!(matches!(refusal, Refusal::AccountBlobs { .. }), "{refusal}");
+}
+
+#[test]
 fn included_blobs_stay_until_they_are_final() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(BlobStore::open(folder.path()).expect("a folder"));

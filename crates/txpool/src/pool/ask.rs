@@ -81,6 +81,11 @@ impl Pool {
         self.departed.ours()
     }
 
+    /// Whether a transaction that is not here was ours.
+    pub fn was_ours(&self, hash: &TxHash) -> bool {
+        self.departed.is_ours(hash)
+    }
+
     /// Where a transaction is; none if it was never seen, or forgotten.
     pub fn explain(&self, hash: &TxHash, now: Instant) -> Option<Explanation> {
         let Some(tx) = self.by_hash.get(hash) else {

@@ -81,7 +81,8 @@ impl Pool {
         if tx.nonce() > expected {
             return Err(Refusal::NonceGap { nonce: tx.nonce(), expected });
         }
-        if tx.nonce() == expected && count >= limit { Err(Refusal::AccountBlobs { limit }) } else { Ok(()) }
+        let full = tx.nonce() == expected && count >= limit && !tx.returned;
+        if full { Err(Refusal::AccountBlobs { limit }) } else { Ok(()) }
     }
 
     fn check_replacement(&self, tx: &PooledTx, old: &PooledTx) -> Result<(), Refusal> {
