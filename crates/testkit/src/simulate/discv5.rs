@@ -10,16 +10,24 @@ use starling_discovery::{NodeDb, NodeUrl};
 use starling_network::{Bootnode, BootnodeConfig, DiscoveryConfig, Listen};
 use starling_primitives::NodeKey;
 use std::{
-    cell::Cell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
+use tokio::task::JoinSet;
 
 /// Answers that may lead to a node, in 99 of 100 walks.
 const HOPS_MAX: u8 = 5;
 /// Nodes asked on one walk, at most.
 const ASKED_MAX: usize = 32;
+/// Walks under way.
+const WALKS_AT_ONCE: usize = 4;
+/// What counts are hops: on a machine that is busy with fifty nodes, an answer may take its time.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Distances beside its own, on each side, at which a node is asked when it has nobody at the target's.
 const BESIDE: u64 = 2;
 
@@ -33,18 +41,24 @@ pub(super) fn run(size: Size, seed: u64) -> Outcome {
         tokio::time::sleep(Duration::from_secs(forming)).await;
         let records: Vec<Enr> =
             nodes.iter().filter_map(|node| node.local().record().to_string().parse().ok()).collect();
-        let stranger = stranger().await?;
-        let (mut hops, unanswered) = (Vec::new(), Cell::new(0));
+        let stranger = Arc::new(stranger().await?);
+        let (mut hops, unanswered, mut walking) = (Vec::new(), Arc::new(AtomicUsize::new(0)), JoinSet::new());
         for _ in 0..walks {
             let from = rng.random_range(0..count);
             let to = (from + rng.random_range(1..count)) % count;
-            hops.extend(walk(&stranger, &records[from], records[to].node_id(), &unanswered).await);
+            let (stranger, unanswered) = (stranger.clone(), unanswered.clone());
+            let (from, to) = (records[from].clone(), records[to].node_id());
+            walking.spawn(async move { walk(&stranger, &from, to, &unanswered).await });
+            if walking.len() >= WALKS_AT_ONCE {
+                hops.extend(walking.join_next().await.and_then(Result::ok).flatten());
+            }
         }
+        hops.extend(walking.join_all().await.into_iter().flatten());
         let found = hops.len();
         let (p50, p99) = (percentile(&mut hops, 50), percentile(&mut hops, 99));
         println!(
             "  {count} real nodes, {walks} walks: {found} found, {} questions unanswered, hops p50 {} p99 {} most {}",
-            unanswered.get(),
+            unanswered.load(Relaxed),
             p50.unwrap_or_default(),
             p99.unwrap_or_default(),
             hops.last().copied().unwrap_or_default()
@@ -80,13 +94,13 @@ async fn stranger() -> Outcome<Discv5> {
     let key = CombinedKey::generate_secp256k1();
     let record = Enr::builder().build(&key).map_err(|error| format!("a record: {error}"))?;
     let listen = ListenConfig::Ipv4 { ip: Ipv4Addr::LOCALHOST, port: 0 };
-    let mut discv5 = Discv5::new(record, key, ConfigBuilder::new(listen).build())?;
+    let mut discv5 = Discv5::new(record, key, ConfigBuilder::new(listen).request_timeout(ANSWER_TIMEOUT).build())?;
     discv5.start().await.map_err(|error| format!("discv5: {error:?}"))?;
     Ok(discv5)
 }
 
 /// From one node towards another, the nearest known first; how many answers led there.
-async fn walk(discv5: &Discv5, from: &Enr, target: NodeId, unanswered: &Cell<usize>) -> Option<u8> {
+async fn walk(discv5: &Discv5, from: &Enr, target: NodeId, unanswered: &AtomicUsize) -> Option<u8> {
     let mut known: BTreeMap<[u8; 32], (Enr, u8, bool)> = BTreeMap::new();
     known.insert(away(from.node_id(), target), (from.clone(), 0, false));
     for _ in 0..ASKED_MAX {
@@ -98,7 +112,7 @@ async fn walk(discv5: &Discv5, from: &Enr, target: NodeId, unanswered: &Cell<usi
         // to the target's own. So that one is asked for alone, and those beside it only if nobody is there.
         let distance = distance(node.node_id(), target);
         let Some(mut records) = ask(discv5, &node, vec![distance]).await else {
-            unanswered.set(unanswered.get() + 1);
+            unanswered.fetch_add(1, Relaxed);
             continue;
         };
         if records.is_empty() {
