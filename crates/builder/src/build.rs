@@ -6,6 +6,7 @@ use starling_chainspec::{ChainSpec, Fork};
 use starling_execution::{BlockError, BlockInProgress, Computed, TxError};
 use starling_primitives::{Address, B256, BlockBody, Header, StateDiff, Transaction, TxHash, U256};
 use starling_state::StateView;
+use starling_trie::TrieUpdate;
 use starling_validation::{BLOCK_BYTES_MAX, check_transaction};
 use std::{
     sync::{
@@ -248,7 +249,8 @@ fn finish(
     parts: Parts,
 ) -> Result<Built, BuildError> {
     let mut diff = computed.diff;
-    header.state_root = starling_trie::update(state, &mut diff)?.root;
+    let TrieUpdate { root, branches } = starling_trie::update(state, &mut diff)?;
+    header.state_root = root;
     header.transactions_root = transactions_root(&body.transactions);
     header.withdrawals_root = body.withdrawals.as_ref().map(|list| calculate_withdrawals_root(list));
     header.receipts_root = computed.receipts_root;
@@ -265,6 +267,8 @@ fn finish(
         requests: computed.requests,
         access_list: computed.access_list,
         sidecars: parts.sidecars,
+        diff,
+        branches,
     })
 }
 

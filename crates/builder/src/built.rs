@@ -1,5 +1,5 @@
 use alloy_eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant};
-use starling_primitives::{Address, Block, Bytes, Receipt, U256};
+use starling_primitives::{Address, Block, BranchChanges, Bytes, Receipt, StateDiff, U256};
 use starling_validation::PreparedBlock;
 use std::sync::Arc;
 
@@ -20,6 +20,10 @@ pub struct Built {
     pub access_list: Option<Bytes>,
     /// Blobs with their proofs, a sidecar a blob transaction, in order.
     pub sidecars: Vec<Arc<BlobTransactionSidecarVariant>>,
+    /// What it changes in its parent's state.
+    pub diff: StateDiff,
+    /// What it changes in the tries.
+    pub branches: BranchChanges,
 }
 
 impl Built {

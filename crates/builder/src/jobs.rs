@@ -9,8 +9,8 @@
 //! built can be taken as long as it is among the last [`JOBS_KEPT_MAX`].
 
 use crate::{
-    Attributes, AttributesVersion, BuildError, Built, Candidates, Limits, Nothing, Parent, PayloadId, build,
-    draft::draft,
+    Attributes, AttributesVersion, BuildError, BuildOptions, Built, Candidates, Limits, Nothing, Parent, PayloadId,
+    PendingBlocks, build, draft::draft,
 };
 use parking_lot::{Condvar, Mutex};
 use starling_primitives::{B256, BlockRef, Header};
@@ -81,6 +81,11 @@ impl PayloadJobs {
     /// No jobs yet.
     pub fn new(source: JobSource) -> Self {
         Self { source: Arc::new(source), jobs: Arc::default() }
+    }
+
+    /// The pending block, out of the same source.
+    pub fn pending_blocks(&self, options: BuildOptions) -> PendingBlocks {
+        PendingBlocks::new(self.source.clone(), options)
     }
 
     /// Begins a payload on a block, whose header is given; one with the same id goes on. Fails at once if no block

@@ -4,6 +4,7 @@
 //! parent, Attributes ─► header draft ─► begin ─► candidates, best first ─► end ─► roots ─► Built
 //!                                               └ one that does not fit is left out, with its sender's later ones
 //! PayloadJobs: fork choice with attributes ─► id │ thread: empty block ─► full block ─► better ones ─► taken
+//! PendingBlocks: the block that would come next, for readers │ kept until head or pool change
 //! seal: whose turn it is on Clique, when and with which vote; the block is then built as any other, and sealed
 //! ```
 //!
@@ -21,6 +22,7 @@ mod draft;
 mod error;
 mod jobs;
 mod payload_id;
+mod pending;
 mod pool;
 pub mod seal;
 
@@ -31,4 +33,5 @@ pub use candidates::{Candidate, Candidates, Given, Nothing, Unfit};
 pub use error::BuildError;
 pub use jobs::{BestFor, JobSource, PayloadJobs, Taken};
 pub use payload_id::{AttributesVersion, PayloadId};
+pub use pending::PendingBlocks;
 pub use pool::best_for;

@@ -28,6 +28,7 @@ use starling_sync::SyncConfig;
 use starling_txpool::PoolHandle;
 use std::{
     net::{IpAddr, SocketAddr},
+    os::unix::fs::DirBuilderExt,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -60,6 +61,8 @@ pub(crate) struct Node {
     p2p: Option<P2p>,
     /// With `--exitwhensynced`: who says when.
     ends_when_synced: Option<SyncHandle>,
+    /// The folder that goes with the node: with `--dev` and no `--datadir`.
+    _temporary: Option<TemporaryFolder>,
 }
 
 /// Where a node is reached; null in `node.json` when off.
@@ -76,7 +79,9 @@ struct Addresses {
 impl Node {
     /// Brings a node up: returns when all ports listen.
     pub(crate) fn start(args: &NodeArgs) -> Result<Self, Failure> {
-        let args = &args.settled();
+        let mut args = args.settled();
+        let temporary = temporary_datadir(&mut args)?;
+        let args = &args;
         if let Some(flag) = args.signs_for_strangers() {
             return Err(Failure::usage(format_args!(
                 "this node signs for whoever asks (--dev, --unlock), and {flag} lets others than this machine ask"
@@ -97,23 +102,31 @@ impl Node {
         let runtime = runtime()?;
         let queries = Arc::new(process::pool("query")?);
         let imports = Arc::new(process::pool("import")?);
-        let mut node =
-            Self { runtime, chain, store, servers: Vec::new(), exporter: None, p2p: None, ends_when_synced: None };
+        let mut node = Self {
+            runtime,
+            chain,
+            store,
+            servers: Vec::new(),
+            exporter: None,
+            p2p: None,
+            ends_when_synced: None,
+            _temporary: temporary,
+        };
         let started = node.start_pool(args, &handle).and_then(|pool| {
             let network = node.join_network(args, &handle, &pool, queries.clone())?;
             let pools = Pools { queries, imports };
             let sync = node.start_sync(args, &budget, &handle, &pool, pools.clone());
             let joined = Joined { pool, network, sync: sync.clone() };
             let mut context = rpc_context(args, &budget, &node.store, &handle, pools, joined)?;
-            let commands = args.sealer.dev.then(|| {
-                let (handle, commands) = DevHandle::channel();
+            let orders = args.sealer.dev.then(|| {
+                let (handle, orders) = DevHandle::channel();
                 context.dev = Some(handle);
-                commands
+                orders
             });
             let sealing = context.clone();
             let addresses = node.listen(args, context, recorder)?;
             let _runtime = node.runtime.enter();
-            sealer::start(&args.sealer, &node.store.datadir, &sealing, sync, commands)?;
+            sealer::start(&args.sealer, &node.store.datadir, &sealing, sync, orders)?;
             Ok(addresses)
         });
         let addresses = match started {
@@ -344,6 +357,32 @@ fn web_servers(
     })
 }
 
+/// A folder that goes when this does. What is killed leaves it to the system.
+#[derive(Debug)]
+struct TemporaryFolder(PathBuf);
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "the temporary folder stays behind");
+        }
+    }
+}
+
+/// With `--dev` and no `--datadir`, a new folder among those that the system keeps for a while.
+fn temporary_datadir(args: &mut NodeArgs) -> Result<Option<TemporaryFolder>, Failure> {
+    if !args.sealer.dev || args.datadir.datadir.is_some() {
+        return Ok(None);
+    }
+    let folder = std::env::temp_dir().join(format!("starling-dev-{}", std::process::id()));
+    // Somebody else's folder of that name is an error.
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+    made.context(format_args!("cannot make the folder {}", folder.display()))?;
+    eprintln!("without --datadir the development chain lies in {} and goes with the node", folder.display());
+    args.datadir.datadir = Some(folder.clone());
+    Ok(Some(TemporaryFolder(folder)))
+}
+
 /// Whether our head may be the network's: nothing is being synced, and a chain that will merge has.
 fn follows(chain: ChainHandle, sync: SyncHandle) -> Box<dyn Fn() -> bool + Send> {
     Box::new(move || {
@@ -444,6 +483,7 @@ fn rpc_context(
     };
     let limits = RpcLimits::default();
     let building = args.sealer.options();
+    let payloads = payload_jobs(chain, &pool, &building);
     Ok(RpcContext {
         chain: chain.clone(),
         client_version: version::client(args.identity.as_deref()),
@@ -462,7 +502,8 @@ fn rpc_context(
         },
         queries: QueryPool::over("query", pools.queries, QUERIES_MAX),
         imports: QueryPool::over("import", pools.imports, PAYLOADS_MAX),
-        payloads: payload_jobs(chain, &pool, &building),
+        pending: payloads.pending_blocks(building.clone()),
+        payloads,
         building,
         pool,
         signers: Signers::default(),

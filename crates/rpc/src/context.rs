@@ -1,5 +1,5 @@
 use crate::{DevHandle, Filters, QueryPool, Signers};
-use starling_builder::{BuildOptions, PayloadJobs, seal::Proposals};
+use starling_builder::{BuildOptions, PayloadJobs, PendingBlocks, seal::Proposals};
 use starling_chain::ChainHandle;
 use starling_network::NetworkHandle;
 use starling_primitives::{B256, U256};
@@ -26,6 +26,8 @@ pub struct RpcContext {
     pub imports: QueryPool,
     /// Payloads that are being built for the consensus client.
     pub payloads: PayloadJobs,
+    /// The block that would come next, for whoever asks for `pending`.
+    pub pending: PendingBlocks,
     /// What blocks that are built here aim at and say.
     pub building: BuildOptions,
     /// Transactions that wait for a block.

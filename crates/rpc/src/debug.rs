@@ -27,7 +27,7 @@ pub(crate) fn register(api: &mut Api) {
 fn raw_header(context: &RpcContext, mut args: Args<'_>) -> Answer<Bytes> {
     let selector: BlockSelector = args.required()?;
     args.end()?;
-    let header = selector.header(&context.chain.view())?;
+    let header = selector.header(context, &context.chain.view())?;
     Ok(header.map(|header| alloy_rlp::encode(header).into()).unwrap_or_default())
 }
 
@@ -35,7 +35,7 @@ fn raw_header(context: &RpcContext, mut args: Args<'_>) -> Answer<Bytes> {
 fn raw_block(context: &RpcContext, mut args: Args<'_>) -> Answer<Bytes> {
     let selector: BlockSelector = args.required()?;
     args.end()?;
-    match selector.block(&context.chain.view())? {
+    match selector.block(context, &context.chain.view())? {
         Some(kept) => Ok(kept.rlp),
         None => Err(ApiError::server("block not found")),
     }
@@ -45,7 +45,7 @@ fn raw_block(context: &RpcContext, mut args: Args<'_>) -> Answer<Bytes> {
 fn raw_receipts(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<Vec<Bytes>>> {
     let selector: BlockSelector = args.required()?;
     args.end()?;
-    let Some(kept) = selector.block(&context.chain.view())? else { return Ok(None) };
+    let Some(kept) = selector.block(context, &context.chain.view())? else { return Ok(None) };
     let raw = |receipt: &Receipt| {
         let mut bytes = Vec::new();
         receipt.encode_2718(&mut bytes);

@@ -13,8 +13,7 @@
 //! runs the EVM does so on the runtime's threads. Shapes, error codes and argument rules are geth's, since
 //! scripts rely on them; what is not served answers -32601.
 //!
-//! `pending` is the nonce after the pool's transactions for `eth_getTransactionCount`; of blocks and state it is the
-//! head, as `latest`.
+//! `pending` is the block that would come next, out of the pool, built when somebody asks for it (`pending.rs`).
 
 mod admin;
 mod api;
@@ -30,6 +29,7 @@ mod eth;
 mod heads;
 mod hex;
 mod net;
+mod pending;
 mod pool;
 mod server;
 mod signers;
@@ -41,7 +41,7 @@ mod web3;
 
 pub use api::{Namespace, UnknownNamespace, engine_module, module};
 pub use context::{NodeStatus, RpcContext, RpcLimits, SyncProgress, Wanted};
-pub use dev::{DevCommand, DevHandle};
+pub use dev::{DevClock, DevCommand, DevHandle, DevOrders, DevSetting};
 pub use error::ApiError;
 pub use eth::Filters;
 /// What [`module`] and [`engine_module`] give: methods that can be called without a socket.

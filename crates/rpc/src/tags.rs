@@ -5,12 +5,15 @@ use crate::{
     api::Answer,
     args::json_error,
     hex::{Hash, Quantity, from_text, parse_fixed, parse_u64},
+    pending::{self, AskedState},
 };
 use alloy_primitives::B256;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
+use starling_builder::Built;
 use starling_primitives::{BlockRef, Header};
-use starling_state::{BlockId, ChainView, KeptBlock, StateView};
+use starling_state::{BlockId, ChainView, KeptBlock};
+use std::sync::Arc;
 
 /// A block by number or by what it is to the chain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub(crate) enum BlockTag {
     /// The head.
     #[default]
     Latest,
-    /// The block that comes next; shown is the head.
+    /// The block that would come next ([`RpcContext::pending`]); where nobody can say, the head.
     Pending,
     /// By number.
     Number(u64),
@@ -164,18 +167,35 @@ impl BlockSelector {
         }
     }
 
-    /// The block, none if it is not kept.
-    pub(crate) fn block(self, view: &ChainView) -> Answer<Option<KeptBlock>> {
-        kept_block(view, self.id(view)?)
+    /// The pending block, if that is what is asked for and there is one.
+    fn pending(self, context: &RpcContext, view: &ChainView) -> Answer<Option<Arc<Built>>> {
+        match self {
+            Self::Tag(BlockTag::Pending) => context.pending(view),
+            _ => Ok(None),
+        }
+    }
+
+    /// The block, none if it is not kept. Only a pending one is above the view's head.
+    pub(crate) fn block(self, context: &RpcContext, view: &ChainView) -> Answer<Option<KeptBlock>> {
+        match self.pending(context, view)? {
+            Some(built) => Ok(Some(pending::kept(&built))),
+            None => kept_block(view, self.id(view)?),
+        }
     }
 
     /// The header, none if it is not kept.
-    pub(crate) fn header(self, view: &ChainView) -> Answer<Option<Header>> {
-        Ok(view.header(self.id(view)?)?)
+    pub(crate) fn header(self, context: &RpcContext, view: &ChainView) -> Answer<Option<Header>> {
+        match self.pending(context, view)? {
+            Some(built) => Ok(Some(built.block.header.clone())),
+            None => Ok(view.header(self.id(view)?)?),
+        }
     }
 
     /// The header and the state after the block. That it is not kept is an error.
-    pub(crate) fn state(self, view: &ChainView) -> Answer<(Header, StateView)> {
+    pub(crate) fn state(self, context: &RpcContext, view: &ChainView) -> Answer<(Header, AskedState)> {
+        if let Some(built) = self.pending(context, view)? {
+            return Ok((built.block.header.clone(), AskedState::after(view.head_state(), built)));
+        }
         let id = self.id(view)?;
         let missing = || match self {
             Self::Tag(_) => ApiError::server("header not found"),
@@ -183,7 +203,7 @@ impl BlockSelector {
         };
         let at = view.find(id)?.ok_or_else(missing)?;
         let header = view.header(id)?.ok_or_else(missing)?;
-        Ok((header, view.state_at(at)?))
+        Ok((header, view.state_at(at)?.into()))
     }
 }
 
@@ -198,8 +218,8 @@ pub(crate) fn kept_block(view: &ChainView, id: BlockId) -> Answer<Option<KeptBlo
 
 impl RpcContext {
     /// The state after a block, the head's by default.
-    pub(crate) fn state(&self, selector: Option<BlockSelector>) -> Answer<StateView> {
-        Ok(selector.unwrap_or_default().state(&self.chain.view())?.1)
+    pub(crate) fn state(&self, selector: Option<BlockSelector>) -> Answer<AskedState> {
+        Ok(selector.unwrap_or_default().state(self, &self.chain.view())?.1)
     }
 }
 

@@ -43,6 +43,12 @@ pub struct KeptBlock {
 }
 
 impl KeptBlock {
+    /// A block that is not kept, shown as one that is.
+    pub fn of(at: BlockRef, block: Block, senders: Vec<Address>, receipts: &[Receipt]) -> Self {
+        let rlp = alloy_rlp::encode(&block).into();
+        Self { at, block, rlp, senders, receipts: Receipt::encode_stored_list(receipts) }
+    }
+
     /// The receipts, decoded.
     pub fn receipts(&self) -> Result<Vec<Receipt>, ReadError> {
         if self.receipts.is_empty() {

@@ -1,15 +1,14 @@
 use super::{SealError, Sealer, now};
 use starling_builder::Attributes;
 use starling_chain::SetHeadOutcome;
+use starling_chainspec::{DevChange, DevRecord};
 use starling_primitives::{Address, B256, BlockRef};
-use starling_rpc::DevCommand;
+use starling_rpc::{DevClock, DevCommand, DevOrders, DevSetting};
 use starling_txpool::PoolNews;
+use starling_validation::{GAS_LIMIT_MAX, GAS_LIMIT_MIN};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{
-        broadcast::{self, error::RecvError},
-        mpsc,
-    },
+    sync::broadcast::{self, error::RecvError},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -33,6 +32,11 @@ pub(super) struct Dev {
     // the chain's clock
     ahead_secs: u64,
     next_timestamp: Option<u64>,
+    spacing_secs: Option<u64>,
+    shown: Arc<DevClock>,
+    // what the next block says
+    next: DevRecord,
+    next_prev_randao: Option<B256>,
     // where it can go back to
     snapshots: BTreeMap<u64, (BlockRef, u64)>,
     last_snapshot: u64,
@@ -40,12 +44,7 @@ pub(super) struct Dev {
 
 /// Seals blocks of a development chain until the runtime stops: one a period, or one for whatever is pending, and what
 /// test tools ask for.
-pub(super) async fn run(
-    sealer: Sealer,
-    period: Option<Duration>,
-    etherbase: Address,
-    mut commands: mpsc::Receiver<DevCommand>,
-) {
+pub(super) async fn run(sealer: Sealer, period: Option<Duration>, etherbase: Address, mut orders: DevOrders) {
     let mut news = sealer.pool.news();
     let mut dev = Dev {
         sealer,
@@ -55,6 +54,10 @@ pub(super) async fn run(
         due: Instant::now() + period.unwrap_or_default(),
         ahead_secs: 0,
         next_timestamp: None,
+        spacing_secs: None,
+        shown: orders.clock,
+        next: DevRecord::default(),
+        next_prev_randao: None,
         snapshots: BTreeMap::new(),
         last_snapshot: 0,
     };
@@ -62,7 +65,7 @@ pub(super) async fn run(
     dev.seal_pending().await;
     loop {
         tokio::select! {
-            Some(command) = commands.recv() => dev.obey(command).await,
+            Some(command) = orders.commands.recv() => dev.obey(command).await,
             () = sleep_until(dev.due), if dev.period.is_some() => dev.seal_period().await,
             pending = is_pending(&mut news) => match pending {
                 Some(true) => dev.seal_pending().await,
@@ -110,18 +113,12 @@ impl Dev {
         let view = self.sealer.chain.view();
         let (head, header) = (view.head(), view.head_header());
         let clock = now().as_secs().saturating_add(self.ahead_secs);
+        let spaced = self.spacing_secs.map(|secs| header.timestamp.saturating_add(secs));
         // Blocks that come faster than the clock ticks run ahead of it.
-        let timestamp = timestamp.or(self.next_timestamp).unwrap_or(clock).max(header.timestamp.saturating_add(1));
-        let attributes = Attributes {
-            timestamp,
-            fee_recipient: self.etherbase,
-            prev_randao: alloy_primitives::keccak256(head.hash),
-            withdrawals: None,
-            parent_beacon_block_root: None,
-            slot_number: None,
-            gas_limit_target: self.sealer.options.gas_limit_target,
-            extra_data: self.sealer.options.extra_data.clone(),
-        };
+        let timestamp = timestamp.or(self.next_timestamp).or(spaced).unwrap_or(clock);
+        let timestamp = timestamp.max(header.timestamp.saturating_add(1));
+        let mut attributes = self.attributes(head.hash, timestamp, &self.next);
+        attributes.prev_randao = self.next_prev_randao.unwrap_or(attributes.prev_randao);
         drop(view);
         let built = self.sealer.build(head, attributes, None).await?;
         if built.block.body.transactions.is_empty() && !empty_too {
@@ -132,7 +129,41 @@ impl Dev {
         if self.next_timestamp.take().is_some() {
             self.ahead_secs = timestamp.saturating_sub(now().as_secs());
         }
+        (self.next, self.next_prev_randao) = (DevRecord::default(), None);
+        self.show_clock();
         Ok(true)
+    }
+
+    fn attributes(&self, head: B256, timestamp: u64, record: &DevRecord) -> Attributes {
+        let options = &self.sealer.options;
+        Attributes {
+            timestamp,
+            fee_recipient: self.etherbase,
+            prev_randao: alloy_primitives::keccak256(head),
+            withdrawals: None,
+            parent_beacon_block_root: None,
+            slot_number: None,
+            gas_limit_target: options.gas_limit_target,
+            extra_data: if record.is_empty() { options.extra_data.clone() } else { record.to_extra_data() },
+        }
+    }
+
+    /// Changes the state in a block of its own, in which time stands still: what was set for the next block stays.
+    async fn change(&mut self, changes: Vec<DevChange>) -> Result<(), SealError> {
+        let record = DevRecord { changes, ..DevRecord::default() };
+        let view = self.sealer.chain.view();
+        let attributes = self.attributes(view.head().hash, view.head_header().timestamp, &record);
+        if attributes.extra_data.len() > DevRecord::EXTRA_DATA_BYTES_MAX {
+            return Err(SealError::TooLarge);
+        }
+        let built = self.sealer.build_empty(view.head(), attributes).await?;
+        drop(view);
+        let at = self.sealer.import(Arc::new(built.prepare())).await?;
+        self.set_head(at.hash).await
+    }
+
+    fn show_clock(&self) {
+        self.shown.set(self.ahead_secs, self.next_timestamp);
     }
 
     async fn set_head(&self, hash: B256) -> Result<(), SealError> {
@@ -157,10 +188,23 @@ impl Dev {
             }
             DevCommand::IncreaseTime { secs, reply } => {
                 self.ahead_secs = self.ahead_secs.saturating_add(secs);
+                self.show_clock();
                 let _ = reply.send(self.ahead_secs);
             }
             DevCommand::NextTimestamp { timestamp, reply } => {
                 let _ = reply.send(self.set_next_timestamp(timestamp));
+            }
+            DevCommand::Change(changes, reply) => {
+                let _ = reply.send(self.change(changes).await.map_err(|error| error.to_string()));
+            }
+            DevCommand::Set(setting, reply) => {
+                let _ = reply.send(self.set(setting));
+            }
+            DevCommand::Reset(reply) => {
+                let _ = reply.send(self.reset().await.map_err(|error| error.to_string()));
+            }
+            DevCommand::IsAutomine(reply) => {
+                let _ = reply.send(self.automine);
             }
             DevCommand::Automine(on, reply) => {
                 self.automine = on;
@@ -191,6 +235,7 @@ impl Dev {
             return Err(format!("timestamp {timestamp} is not after the head's {head}"));
         }
         self.next_timestamp = Some(timestamp);
+        self.show_clock();
         Ok(())
     }
 
@@ -207,9 +252,45 @@ impl Dev {
         let Some((head, ahead_secs)) = self.snapshots.get(&id).copied() else { return Ok(false) };
         self.set_head(head.hash).await?;
         self.snapshots.split_off(&id);
-        (self.ahead_secs, self.next_timestamp) = (ahead_secs, None);
-        self.empty_pool(head).await;
+        self.start_from(head, ahead_secs).await;
         Ok(true)
+    }
+
+    async fn reset(&mut self) -> Result<(), SealError> {
+        let genesis = self.sealer.chain.rewind(0).await?;
+        self.snapshots.clear();
+        self.start_from(genesis, 0).await;
+        Ok(())
+    }
+
+    /// Nothing that was set for the block after another head holds any more.
+    async fn start_from(&mut self, head: BlockRef, ahead_secs: u64) {
+        (self.ahead_secs, self.next_timestamp) = (ahead_secs, None);
+        (self.next, self.next_prev_randao) = (DevRecord::default(), None);
+        self.show_clock();
+        self.empty_pool(head).await;
+    }
+
+    fn set(&mut self, setting: DevSetting) -> Result<(), String> {
+        match setting {
+            DevSetting::Coinbase(address) => self.etherbase = address,
+            DevSetting::NextBaseFee(wei) => {
+                if self.sealer.chain.view().head_header().base_fee_per_gas.is_none() {
+                    return Err("there is no base fee before London".into());
+                }
+                self.next.base_fee = Some(wei);
+            }
+            DevSetting::GasLimit(gas) => {
+                if !(GAS_LIMIT_MIN..=GAS_LIMIT_MAX).contains(&gas) {
+                    return Err(format!("a gas limit of {gas}: it must be from {GAS_LIMIT_MIN} to {GAS_LIMIT_MAX}"));
+                }
+                self.next.gas_limit = Some(gas);
+                self.sealer.options.gas_limit_target = gas;
+            }
+            DevSetting::NextPrevRandao(value) => self.next_prev_randao = Some(value),
+            DevSetting::Spacing(secs) => self.spacing_secs = secs,
+        }
+        Ok(())
     }
 
     /// Drops all transactions, also those that come back from the blocks that were left.

@@ -16,18 +16,19 @@ mod record;
 pub(crate) use keys::{dev_accounts, read_password};
 
 use crate::{cli::SealerArgs, datadir::Datadir, failure::Failure, sync::SyncHandle};
-use starling_builder::{Attributes, Authorship, BuildOptions, Built, Limits, Parent, best_for, build, build_for_seal};
+use starling_builder::{
+    Attributes, Authorship, BuildOptions, Built, Limits, Nothing, Parent, best_for, build, build_for_seal,
+};
 use starling_chain::{ChainHandle, ImportOutcome, SetHeadOutcome};
-use starling_chainspec::Consensus;
+use starling_chainspec::{ChainSpec, Consensus};
 use starling_primitives::{BlockRef, Header};
-use starling_rpc::{DevCommand, RpcContext};
+use starling_rpc::{DevOrders, RpcContext};
 use starling_txpool::PoolHandle;
 use starling_validation::PreparedBlock;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::mpsc;
 
 /// What a sealer works with.
 #[derive(Clone)]
@@ -66,6 +67,8 @@ enum SealError {
         "the head is {by:?} ahead of this machine's clock: this clock is behind, or the one of the head's signer is ahead"
     )]
     ClockBehind { by: Duration },
+    #[error("the changes of a block may have {} bytes", starling_chainspec::DevRecord::EXTRA_DATA_BYTES_MAX)]
+    TooLarge,
     #[error("the head has moved on")]
     HeadMoved,
     #[error("its thread failed")]
@@ -73,19 +76,19 @@ enum SealError {
 }
 
 /// Starts the sealer that the flags ask for, on the current runtime, and unlocks accounts; without flags nothing. It works with the
-/// chain, the pool, the keys and the proposals that JSON-RPC shows. `sync` says when no peer has more of the chain; `commands` are there
+/// chain, the pool, the keys and the proposals that JSON-RPC shows. `sync` says when no peer has more of the chain; `orders` are there
 /// exactly with `--dev`.
 pub(crate) fn start(
     args: &SealerArgs,
     datadir: &Datadir,
     context: &RpcContext,
     sync: Option<SyncHandle>,
-    commands: Option<mpsc::Receiver<DevCommand>>,
+    orders: Option<DevOrders>,
 ) -> Result<(), Failure> {
     let (chain, pool) = (&context.chain, &context.pool);
     let sealer = Sealer { chain: chain.clone(), pool: pool.clone(), options: args.options() };
     let consensus = &chain.spec().consensus;
-    if let Some(commands) = commands {
+    if let Some(orders) = orders {
         if *consensus != Consensus::Dev {
             return Err(Failure::usage("--dev needs a development chain, and the datadir holds another one")
                 .remedy("take another --datadir, or a genesis with `dev: {}` in its config"));
@@ -93,7 +96,7 @@ pub(crate) fn start(
         let first = keys::unlock_dev(chain, &context.signers);
         let etherbase = args.etherbase.or(first).unwrap_or_default();
         let period = (!args.dev_period.is_zero()).then_some(args.dev_period);
-        tokio::spawn(dev::run(sealer.clone(), period, etherbase, commands));
+        tokio::spawn(dev::run(sealer.clone(), period, etherbase, orders));
     }
     for address in &args.unlock {
         context.signers.add(keys::load(&address.to_string(), args.password.as_deref(), datadir)?);
@@ -138,7 +141,7 @@ impl Sealer {
         let (state, header) = (view.head_state(), view.head_header());
         let parent = Parent { header, state: &state };
         let next = Header {
-            base_fee_per_gas: header.base_fee_per_gas.map(|_| starling_validation::next_base_fee(header)),
+            base_fee_per_gas: base_fee(view.spec(), header, attributes),
             number: header.number + 1,
             timestamp: attributes.timestamp,
             excess_blob_gas: header.excess_blob_gas,
@@ -158,6 +161,20 @@ impl Sealer {
         })
     }
 
+    /// Builds a block without transactions on a head, on a thread that may block.
+    async fn build_empty(&self, head: BlockRef, attributes: Attributes) -> Result<Built, SealError> {
+        let chain = self.chain.clone();
+        let build = move || {
+            let view = chain.view();
+            if view.head() != head {
+                return Err(SealError::HeadMoved);
+            }
+            let parent = Parent { header: view.head_header(), state: &view.head_state() };
+            Ok(build(view.spec(), parent, &attributes, &mut Nothing, &Limits::default())?)
+        };
+        tokio::task::spawn_blocking(build).await.map_err(|_| SealError::Panicked)?
+    }
+
     /// Hands a sealed block to the chain.
     async fn import(&self, block: Arc<PreparedBlock>) -> Result<BlockRef, SealError> {
         let at = block.at();
@@ -170,6 +187,12 @@ impl Sealer {
         metrics::counter!("sealer_blocks_sealed_total").increment(1);
         Ok(at)
     }
+}
+
+/// The base fee of a block with these attributes, as far as it decides which transactions are tried.
+fn base_fee(spec: &ChainSpec, parent: &Header, attributes: &Attributes) -> Option<u64> {
+    let given = spec.dev_record(&attributes.extra_data).ok().flatten().and_then(|record| record.base_fee);
+    parent.base_fee_per_gas.map(|_| given.unwrap_or_else(|| starling_validation::next_base_fee(parent)))
 }
 
 /// Since 1970, by the machine's clock.

@@ -11,14 +11,14 @@ use starling_primitives::{Block, Header};
 pub(crate) struct HeaderJson {
     #[serde(with = "alloy_serde::quantity")]
     number: u64,
-    hash: B256,
+    hash: Option<B256>,
     parent_hash: B256,
-    nonce: B64,
+    nonce: Option<B64>,
     mix_hash: B256,
     sha3_uncles: B256,
     logs_bloom: Bloom,
     state_root: B256,
-    miner: Address,
+    miner: Option<Address>,
     difficulty: U256,
     extra_data: Bytes,
     #[serde(with = "alloy_serde::quantity")]
@@ -52,14 +52,14 @@ impl HeaderJson {
     pub(crate) fn new(header: &Header, hash: B256) -> Self {
         Self {
             number: header.number,
-            hash,
+            hash: Some(hash),
             parent_hash: header.parent_hash,
-            nonce: header.nonce,
+            nonce: Some(header.nonce),
             mix_hash: header.mix_hash,
             sha3_uncles: header.ommers_hash,
             logs_bloom: header.logs_bloom,
             state_root: header.state_root,
-            miner: header.beneficiary,
+            miner: Some(header.beneficiary),
             difficulty: header.difficulty,
             extra_data: header.extra_data.clone(),
             gas_limit: header.gas_limit,
@@ -76,6 +76,11 @@ impl HeaderJson {
             block_access_list_hash: header.block_access_list_hash,
             slot_number: header.slot_number,
         }
+    }
+
+    /// Of a block that is still to be made: no hash, no nonce, and nobody who made it.
+    pub(crate) fn unsealed(self) -> Self {
+        Self { hash: None, nonce: None, miner: None, ..self }
     }
 }
 
@@ -127,6 +132,11 @@ impl From<&Withdrawal> for WithdrawalJson {
 }
 
 impl BlockJson {
+    /// As [`HeaderJson::unsealed`].
+    pub(crate) fn unsealed(self) -> Self {
+        Self { header: self.header.unsealed(), ..self }
+    }
+
     /// A block with its hash and RLP size.
     pub(crate) fn new(block: &Block, hash: B256, size_bytes: usize, transactions: TransactionsJson) -> Self {
         let body = &block.body;

@@ -1,17 +1,26 @@
 //! `evm_*`, `anvil_*` and `hardhat_*`: what test tools ask of a development chain, and of no other. Blocks are made on
 //! request, time is moved, and the chain goes back to where it was.
 
+mod change;
+
 use crate::{
     ApiError, RpcContext,
     api::{Answer, Api, to_json},
     args::Args,
     hex::Quantity,
 };
-use alloy_primitives::U64;
+use alloy_primitives::{Address, B256, U64};
 use jsonrpsee::types::Params;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
-use std::{sync::Arc, time::Duration};
+use starling_chainspec::DevChange;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands that wait for the sealer; one more waits with its caller.
@@ -60,28 +69,94 @@ pub enum DevCommand {
     Automine(bool, oneshot::Sender<()>),
     /// Seals a block every so often; zero: no more.
     Interval(Duration, oneshot::Sender<()>),
+    /// Changes the state, in a block of its own.
+    Change(Vec<DevChange>, oneshot::Sender<Result<(), String>>),
+    /// Changes what the next blocks are.
+    Set(DevSetting, oneshot::Sender<Result<(), String>>),
+    /// Goes back to the genesis block, and forgets everything after it. The pool is emptied.
+    Reset(oneshot::Sender<Result<(), String>>),
+    /// Whether blocks are sealed as soon as there is a transaction.
+    IsAutomine(oneshot::Sender<bool>),
+}
+
+/// What the next blocks are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DevSetting {
+    /// Who gets the fees from now on.
+    Coinbase(Address),
+    /// The next block's base fee, in wei per gas; later ones follow from it.
+    NextBaseFee(u64),
+    /// The gas limit from now on.
+    GasLimit(u64),
+    /// What PREVRANDAO says in the next block.
+    NextPrevRandao(B256),
+    /// Seconds between blocks from now on, whatever the clock says; none: by the clock.
+    Spacing(Option<u64>),
+}
+
+/// The clock of a development chain, as its sealer sets it and the pending block shows it.
+#[derive(Debug, Default)]
+pub struct DevClock {
+    ahead_secs: AtomicU64,
+    /// Zero: none.
+    next_timestamp: AtomicU64,
+}
+
+impl DevClock {
+    /// Says by how many seconds it is ahead of the machine's, and the next block's timestamp if one was given.
+    pub fn set(&self, ahead_secs: u64, next_timestamp: Option<u64>) {
+        self.ahead_secs.store(ahead_secs, Ordering::Relaxed);
+        self.next_timestamp.store(next_timestamp.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    /// The next block's timestamp, if the machine's clock says this.
+    pub(crate) fn next(&self, clock_secs: u64) -> u64 {
+        match self.next_timestamp.load(Ordering::Relaxed) {
+            0 => clock_secs.saturating_add(self.ahead_secs.load(Ordering::Relaxed)),
+            next => next,
+        }
+    }
 }
 
 /// A way to the sealer of a development chain. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct DevHandle(mpsc::Sender<DevCommand>);
+pub struct DevHandle {
+    commands: mpsc::Sender<DevCommand>,
+    clock: Arc<DevClock>,
+}
+
+/// Where the sealer finds what it is told, and what it shows.
+#[derive(Debug)]
+pub struct DevOrders {
+    /// Commands in order.
+    pub commands: mpsc::Receiver<DevCommand>,
+    /// To be set whenever the chain's clock changes.
+    pub clock: Arc<DevClock>,
+}
 
 impl DevHandle {
     /// A handle, and where its commands arrive.
-    pub fn channel() -> (Self, mpsc::Receiver<DevCommand>) {
-        let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
-        (Self(sender), receiver)
+    pub fn channel() -> (Self, DevOrders) {
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let clock = Arc::<DevClock>::default();
+        (Self { commands: sender, clock: clock.clone() }, DevOrders { commands, clock })
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> DevCommand) -> Answer<T> {
+    /// The next block's timestamp, if the machine's clock says this.
+    pub(crate) fn next_timestamp(&self, clock_secs: u64) -> u64 {
+        self.clock.next(clock_secs)
+    }
+
+    pub(crate) async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> DevCommand) -> Answer<T> {
         let stopped = || ApiError::Internal("the sealer of this development chain has stopped".into());
         let (reply, answer) = oneshot::channel();
-        self.0.send(command(reply)).await.map_err(|_| stopped())?;
+        self.commands.send(command(reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())
     }
 }
 
 pub(crate) fn register_evm(api: &mut Api) {
+    change::register_evm(api);
     api.command("evm_mine", |context, params| async move { mine_one(&context, &params).await });
     api.command("evm_snapshot", snapshot);
     api.command("evm_revert", revert);
@@ -92,6 +167,7 @@ pub(crate) fn register_evm(api: &mut Api) {
 }
 
 pub(crate) fn register_anvil(api: &mut Api) {
+    change::register_anvil(api);
     api.command("anvil_mine", mine_many);
     api.command("anvil_snapshot", snapshot);
     api.command("anvil_revert", revert);
@@ -102,6 +178,7 @@ pub(crate) fn register_anvil(api: &mut Api) {
 }
 
 pub(crate) fn register_hardhat(api: &mut Api) {
+    change::register_hardhat(api);
     api.command("hardhat_mine", mine_many);
 }
 
@@ -123,7 +200,7 @@ impl Loose {
     }
 }
 
-fn handle(context: &RpcContext) -> Answer<&DevHandle> {
+pub(super) fn handle(context: &RpcContext) -> Answer<&DevHandle> {
     context.dev.as_ref().ok_or_else(|| ApiError::server("only a development chain (--dev) does that"))
 }
 

@@ -20,6 +20,7 @@ use alloy_eips::{
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, eip191_hash_message};
 use parking_lot::Mutex;
 use serde::Serialize;
+use starling_chainspec::Fork;
 use starling_execution::{Call, CallLimits, Overrides};
 use starling_primitives::{StateReader, Transaction};
 use starling_txpool::Origin;
@@ -79,13 +80,13 @@ fn sign_transaction(context: &RpcContext, args: Args<'_>) -> Answer<RawAndTransa
 
 fn send_transaction(context: &RpcContext, args: Args<'_>) -> Answer<B256> {
     let call = read(context, args)?;
-    if !context.signers.contains(&call.from) {
+    if !context.signers.contains(&call.from) && !context.signers.impersonates(&call.from) {
         return Err(unknown_account());
     }
     let _one_at_a_time = SENDING.lock();
     let draft = Draft::fill(context, call)?;
     let from = draft.call.from;
-    let tx = draft.sign(|hash| signature(context, &from, hash))?;
+    let tx = draft.sign(|hash| context.signers.sign_to_send(&from, hash).ok_or_else(unknown_account))?;
     check_for_rpc(context, &tx)?;
     Ok(context.pool.submit_tx(tx, Origin::Local, &context.chain.view())?.tx.hash)
 }
@@ -120,6 +121,8 @@ fn signature(context: &RpcContext, address: &Address, hash: &B256) -> Answer<Sig
 struct Draft {
     call: Call,
     chain_id: u64,
+    /// Whether a legacy transaction names its chain: the fork of the next block lets it (EIP-155).
+    is_protected: bool,
     nonce: u64,
     gas_limit: u64,
 }
@@ -149,11 +152,12 @@ impl Draft {
                 starling_execution::estimate_gas(spec, header, &state, &free, &Overrides::default(), limits)?
             }
         };
-        Ok(Self { call, chain_id: spec.chain_id, nonce, gas_limit })
+        let is_protected = spec.is_active(Fork::SpuriousDragon, header);
+        Ok(Self { call, chain_id: spec.chain_id, is_protected, nonce, gas_limit })
     }
 
     fn sign(self, sign: impl FnOnce(&B256) -> Answer<Signature>) -> Answer<Transaction> {
-        let Self { call, chain_id, nonce, gas_limit } = self;
+        let Self { call, chain_id, is_protected, nonce, gas_limit } = self;
         let (to, value, input) = (call.to.map_or(TxKind::Create, TxKind::Call), call.value, call.input);
         let list = call.access_list.map(|list| {
             AccessList(
@@ -163,9 +167,10 @@ impl Draft {
         let fees = (call.max_fee_per_gas.unwrap_or_default(), call.max_priority_fee_per_gas.unwrap_or_default());
         let (max_fee_per_gas, max_priority_fee_per_gas) = fees;
         match (call.gas_price, list, call.to) {
-            (Some(gas_price), None, _) => {
-                signed(TxLegacy { chain_id: Some(chain_id), nonce, gas_price, gas_limit, to, value, input }, sign)
-            }
+            (Some(gas_price), None, _) => signed(
+                TxLegacy { chain_id: is_protected.then_some(chain_id), nonce, gas_price, gas_limit, to, value, input },
+                sign,
+            ),
             (Some(gas_price), Some(access_list), _) => {
                 signed(TxEip2930 { chain_id, nonce, gas_price, gas_limit, to, value, access_list, input }, sign)
             }

@@ -35,7 +35,7 @@ pub(super) fn by_hash(context: &RpcContext, args: &mut Args<'_>) -> Answer<Optio
 /// The block of a number or tag, the next argument.
 pub(super) fn by_number(context: &RpcContext, args: &mut Args<'_>) -> Answer<Option<KeptBlock>> {
     let tag: BlockTag = args.required()?;
-    BlockSelector::Tag(tag).block(&context.chain.view())
+    BlockSelector::Tag(tag).block(context, &context.chain.view())
 }
 
 /// A kept block as JSON.
@@ -55,9 +55,14 @@ fn block_by_hash(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<Bloc
 }
 
 fn block_by_number(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<BlockJson>> {
-    let (block, full) = (by_number(context, &mut args)?, args.required()?);
+    let (tag, full): (BlockTag, bool) = (args.required()?, args.required()?);
     args.end()?;
-    Ok(block.map(|kept| block_json(&kept, full)))
+    let view = context.chain.view();
+    let block = BlockSelector::Tag(tag).block(context, &view)?;
+    Ok(block.map(|kept| match kept.at.number > view.head().number {
+        true => block_json(&kept, full).unsealed(),
+        false => block_json(&kept, full),
+    }))
 }
 
 fn header_by_hash(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<HeaderJson>> {
@@ -70,15 +75,17 @@ fn header_by_number(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<H
     let tag: BlockTag = args.required()?;
     args.end()?;
     let view = context.chain.view();
-    let id = tag.id(&view)?;
-    let Some(at) = view.find(id)? else { return Ok(None) };
-    Ok(view.header(id)?.map(|header| HeaderJson::new(&header, at.hash)))
+    let header = BlockSelector::Tag(tag).header(context, &view)?;
+    Ok(header.map(|header| {
+        let json = HeaderJson::new(&header, header.hash_slow());
+        if header.number > view.head().number { json.unsealed() } else { json }
+    }))
 }
 
 fn block_receipts(context: &RpcContext, mut args: Args<'_>) -> Answer<Option<Vec<ReceiptJson>>> {
     let selector: BlockSelector = args.required()?;
     args.end()?;
-    let block = selector.block(&context.chain.view())?;
+    let block = selector.block(context, &context.chain.view())?;
     block.map(|kept| receipts(context.chain.spec(), &kept)).transpose()
 }
 

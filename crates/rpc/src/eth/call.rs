@@ -5,6 +5,7 @@ use crate::{
     ApiError, RpcContext,
     api::{Answer, Api},
     args::Args,
+    pending::AskedState,
     tags::BlockSelector,
 };
 use alloy_eips::eip2930::AccessListItem;
@@ -13,7 +14,6 @@ use serde::Serialize;
 use starling_chainspec::Fork;
 use starling_execution::{Call, CallError, CallLimits, CallResult, Overrides};
 use starling_primitives::Header;
-use starling_state::StateView;
 use std::time::Instant;
 
 pub(super) fn register(api: &mut Api) {
@@ -26,7 +26,7 @@ pub(super) fn register(api: &mut Api) {
 struct Setting {
     call: Call,
     header: Header,
-    state: StateView,
+    state: AskedState,
     overrides: Overrides,
     limits: CallLimits,
 }
@@ -37,7 +37,7 @@ fn setting(context: &RpcContext, mut args: Args<'_>) -> Answer<Setting> {
     let state_overrides: Option<StateOverrideArgs> = args.optional()?;
     let block_overrides: Option<BlockOverrideArgs> = args.optional()?;
     args.end()?;
-    let (header, state) = block.unwrap_or_default().state(&context.chain.view())?;
+    let (header, state) = block.unwrap_or_default().state(context, &context.chain.view())?;
     Ok(Setting {
         call: call.into_call(context.chain.spec().chain_id)?,
         header,

@@ -19,6 +19,7 @@ mod tx;
 pub(crate) use filter::LogFilter;
 pub use filters::Filters;
 pub(crate) use logs::{check_terms, logs_of};
+pub(crate) use state::{KeyText, StorageKey};
 pub(crate) use status::sync_state;
 pub(crate) use tx::raw_transaction;
 

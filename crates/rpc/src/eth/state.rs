@@ -51,18 +51,18 @@ fn code(context: &RpcContext, mut args: Args<'_>) -> Answer<Bytes> {
 
 /// A storage slot as callers write it: hex of at most 32 bytes, prefix and leading zeros as they please.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StorageKey {
-    pub(super) slot: U256,
+pub(crate) struct StorageKey {
+    pub(crate) slot: U256,
     /// Written with all of its 64 digits: answers echo a key in the form it came in.
-    pub(super) full_length: bool,
+    pub(crate) full_length: bool,
 }
 
 /// A key's text, unread: a bad one has errors of its own.
-pub(super) type KeyText<'a> = std::borrow::Cow<'a, str>;
+pub(crate) type KeyText<'a> = std::borrow::Cow<'a, str>;
 
 impl StorageKey {
     /// Reads a key.
-    pub(super) fn parse(text: &str) -> Answer<Self> {
+    pub(crate) fn parse(text: &str) -> Answer<Self> {
         const DIGITS_MAX: usize = 64;
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         if digits.len() > DIGITS_MAX {

@@ -36,8 +36,10 @@ pub(crate) fn served() -> Option<(Chain, RpcContext)> {
         let chain = handle.clone();
         JobSource::of_pool(pool.clone(), move || chain.view(), BuildOptions::default())
     };
+    let payloads = PayloadJobs::new(source);
     let context = RpcContext {
-        payloads: PayloadJobs::new(source),
+        pending: payloads.pending_blocks(BuildOptions::default()),
+        payloads,
         building: BuildOptions::default(),
         pool,
         chain: handle,

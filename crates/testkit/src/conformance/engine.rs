@@ -142,6 +142,7 @@ impl<'a> Client<'a> {
             let chain = chain.clone();
             JobSource::of_chain(move || chain.view())
         };
+        let payloads = PayloadJobs::new(source);
         let context = RpcContext {
             chain: chain.clone(),
             client_version: "Starling/conformance".into(),
@@ -149,7 +150,8 @@ impl<'a> Client<'a> {
             limits: RpcLimits::default(),
             queries: QueryPool::over("queries", POOL.clone(), IMPORT_JOBS_MAX),
             imports: QueryPool::over("imports", POOL.clone(), IMPORT_JOBS_MAX),
-            payloads: PayloadJobs::new(source),
+            pending: payloads.pending_blocks(BuildOptions::default()),
+            payloads,
             building: BuildOptions::default(),
             pool: PoolHandle::new(PoolConfig::default(), starling_execution::intrinsic_gas, &chain.view(), |_| Ok(())),
             signers: Signers::default(),
