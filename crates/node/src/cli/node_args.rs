@@ -1,5 +1,5 @@
 use super::{DatadirArgs, LogArgs, NetworkArgs, Overrides, PoolArgs, SealerArgs, StorageArgs, SyncArgs};
-use crate::size::Size;
+use crate::{datadir::Datadir, size::Size};
 use clap::Args;
 use starling_primitives::U256;
 use starling_rpc::Namespace;
@@ -64,7 +64,11 @@ impl NodeArgs {
     pub(crate) fn settled(&self) -> Self {
         let mut args = self.clone();
         if args.sealer.dev {
-            args.datadir.chain.get_or_insert_with(|| "dev".into());
+            // A folder that holds a chain says itself which.
+            let named = args.datadir.datadir.as_deref().and_then(|root| Datadir::new(Some(root), "dev").ok());
+            if named.is_none_or(|datadir| !datadir.database().exists()) {
+                args.datadir.chain.get_or_insert_with(|| "dev".into());
+            }
             if args.http.api == Namespace::DEFAULT {
                 args.http.api.extend([Namespace::Anvil, Namespace::Evm, Namespace::Hardhat]);
             }
