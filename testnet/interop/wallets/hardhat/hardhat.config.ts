@@ -3,7 +3,6 @@ import { fileURLToPath } from "node:url";
 
 export default {
   plugins: [hardhatViem],
-  paths: { sources: "../forge/src" },
   solidity: {
     compilers: [
       {
