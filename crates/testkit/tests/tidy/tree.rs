@@ -41,33 +41,45 @@ const ROOT: &[&str] = &[
     "docs",
 ];
 
-/// What a build leaves, and what other people's data is: neither is ours to hold to rules.
-const SKIPPED: &[&str] = &["target", ".git", "node_modules", "crates/testkit/samples"];
+/// History, and other people's data: neither is ours to hold to rules, and nor is what `.gitignore` names.
+const SKIPPED: &[&str] = &["/.git", "/crates/testkit/samples"];
 
 /// Every text file of the repository that people write.
 pub(crate) fn files() -> Vec<File> {
+    let ignored = std::fs::read_to_string(repository().join(".gitignore")).expect("the file .gitignore");
+    let skipped: Vec<&str> = SKIPPED.iter().copied().chain(ignored.lines()).collect();
     let mut files = Vec::new();
-    walk(&repository(), "", &mut files);
+    walk(&repository(), "", &skipped, &mut files);
     assert!(files.len() > 30, "the tree holds only {} files: is this the repository?", files.len());
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }
 
-fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) {
+fn walk(folder: &Path, prefix: &str, skipped: &[&str], files: &mut Vec<File>) {
     for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let entry = entry.expect("a readable folder");
         let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if SKIPPED.contains(&path.as_str()) || path.ends_with("/node_modules") || path.ends_with(".log") {
+        if skipped.iter().any(|pattern| is_named(pattern, &path)) {
             continue;
         }
         let kind = entry.file_type().expect("a file type");
         if kind.is_dir() {
-            walk(&entry.path(), &format!("{path}/"), files);
+            walk(&entry.path(), &format!("{path}/"), skipped, files);
         } else if kind.is_file()
             && let Ok(text) = std::fs::read_to_string(entry.path())
         {
             files.push(File { path, text });
         }
+    }
+}
+
+/// Whether a path is meant by a line of `.gitignore`, of the kinds that ours has: a path from the root, a name anywhere, an
+/// ending.
+fn is_named(pattern: &str, path: &str) -> bool {
+    match (pattern.strip_prefix('/'), pattern.strip_prefix('*')) {
+        (Some(whole), _) => path == whole,
+        (None, Some(ending)) => path.ends_with(ending),
+        (None, None) => path.rsplit('/').next() == Some(pattern),
     }
 }
 
