@@ -47,6 +47,7 @@ pub(super) fn run(size: Size, seed: u64) -> Outcome {
             let hash = submit(&mut world, from)?;
             world.run(Duration::from_secs(4));
             times.push(reached(&world, &hash, good, 99));
+            eprintln!("  {} of 10 parts of {time:?}", times.len());
         }
     }
     let (lost, ended) = drops(&world, good);

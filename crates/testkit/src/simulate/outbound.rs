@@ -36,6 +36,9 @@ pub(super) fn run(size: Size, seed: u64) -> Outcome {
     while world.age() < end {
         world.run(LOOK_EVERY);
         peers.push(world.nodes[node].connected().count());
+        if peers.len() % 60 == 0 {
+            eprintln!("  {} of {} hours", peers.len() / 60, time.as_secs() / 3600);
+        }
         let now = world.age();
         away.retain(|(index, back)| {
             let comes_back = *back <= now;
