@@ -135,9 +135,7 @@ impl PoolHandle {
             return self.submit_with_blobs(bytes, origin, view);
         }
         let tx = check::decode(bytes, self.shared.pool.lock().config())?;
-        if self.is_dev() && impersonated_sender(&tx).is_some() {
-            return Err(SenderError { tx_hash: *tx.tx_hash(), why: "nobody signed it" }.into());
-        }
+        self.check_signed(&tx)?;
         self.submit_tx(tx, origin, view)
     }
 
@@ -161,6 +159,7 @@ impl PoolHandle {
             return Err(Refusal::Known(hash));
         }
         let (tx, sidecar) = blobs::split(bytes)?;
+        self.check_signed(&tx)?;
         let sender = self.checked_sender(&tx, origin)?;
         let fork = self.head().fork;
         blobs::check_shape(&tx, &sidecar)?;
@@ -195,8 +194,19 @@ impl PoolHandle {
             pool.check(tx, origin)?;
             pool.head().fork >= Fork::Homestead
         };
+        if matches!(origin, Origin::Peer(_)) {
+            self.check_signed(tx)?;
+        }
         let impersonated = impersonated_sender(tx).filter(|_| self.is_dev());
         Ok(impersonated.map_or_else(|| recover_sender(tx, low_s), Ok)?)
+    }
+
+    /// Whoever brings a transaction as bytes, or from afar, must bring a signature, on a development chain too.
+    fn check_signed(&self, tx: &Transaction) -> Result<(), Refusal> {
+        match impersonated_sender(tx).filter(|_| self.is_dev()) {
+            Some(_) => Err(SenderError { tx_hash: *tx.tx_hash(), why: "nobody signed it" }.into()),
+            None => Ok(()),
+        }
     }
 
     fn is_dev(&self) -> bool {

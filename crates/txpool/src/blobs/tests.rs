@@ -5,10 +5,10 @@ use crate::{
     BlobStore, JournalRecord, Origin, PoolConfig, PoolHandle,
     testing::{CHAIN_ID, FEE_CAP, address, sign},
 };
-use alloy_consensus::{SidecarBuilder, SimpleCoder, TxEip4844};
-use alloy_eips::eip4844::BlobTransactionSidecar;
-use starling_chainspec::ChainSpec;
-use starling_primitives::{Address, IntrinsicGas};
+use alloy_consensus::{SidecarBuilder, SignableTransaction, SimpleCoder, TxEip1559, TxEip4844};
+use alloy_eips::{eip2718::Encodable2718, eip4844::BlobTransactionSidecar};
+use starling_chainspec::{ChainSpec, Consensus};
+use starling_primitives::{Address, IntrinsicGas, PeerId, impersonation};
 use starling_state::{ChainView, CliqueSnapshots};
 use starling_storage::{Database, GenesisRecord, StorageConfig};
 use std::path::Path;
@@ -205,6 +205,34 @@ fn a_restart_takes_back_more_of_an_account_than_it_may_bring() {
     let next = transaction(1, count, &blobs);
     let refusal = pool.submit(&travelling(&next, blobs), Origin::Local, &chain.view()).expect_err("refused");
     assert!(matches!(refusal, Refusal::AccountBlobs { .. }), "{refusal}");
+}
+
+#[test]
+fn unsigned_transactions_of_a_development_chain_come_from_its_own_node_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut chain = Chain::new(OSAKA);
+    Arc::get_mut(&mut chain.spec).expect("nobody else has it").consensus = Consensus::Dev;
+    let (pool, view) = (chain.pool(folder.path()), chain.view());
+    let nobody = |refused: Result<_, Refusal>| match refused {
+        Err(Refusal::Sender(error)) => assert_eq!(error.why, "nobody signed it"),
+        other => panic!("{other:?}"),
+    };
+    let blobs = sidecar(b"some text");
+    let signed = transaction(1, 0, &blobs);
+    let unsigned: Transaction =
+        signed.as_eip4844().expect("blobs").tx().clone().into_signed(impersonation(&address(1))).into();
+    nobody(pool.submit(&travelling(&unsigned, blobs), Origin::Local, &view));
+    let plain = TxEip1559 {
+        chain_id: CHAIN_ID,
+        gas_limit: 21_000,
+        max_fee_per_gas: FEE_CAP,
+        max_priority_fee_per_gas: 1_000_000_000,
+        ..Default::default()
+    };
+    let plain: Transaction = plain.into_signed(impersonation(&address(1))).into();
+    nobody(pool.submit(&plain.encoded_2718(), Origin::Local, &view));
+    nobody(pool.submit_tx(plain.clone(), Origin::Peer(PeerId::ZERO), &view));
+    assert_eq!(pool.submit_tx(plain, Origin::Local, &view).expect("its own node may").tx.sender, address(1));
 }
 
 #[test]
