@@ -119,13 +119,18 @@ simulate-%:
 
 .PHONY: interop-devp2p
 interop-devp2p: build ## geth's own suites of discovery and eth, by its devp2p tool
-	testnet/interop/install devp2p devp2p-1.17.5
+	testnet/interop/install devp2p devp2p-1.17.5 devp2p-chain
 	$(TESTKIT) interop suites
 
 .PHONY: interop-sync
 interop-sync: build ## 3,000 blocks from geth and to geth (eth/70, eth/68), chains between two Starlings
 	testnet/interop/install geth geth-1.13.15
 	$(TESTKIT) interop sync
+
+.PHONY: interop-cells
+interop-cells: build ## blobs as cells by eth/72, from geth, to geth, and in part
+	testnet/interop/install geth
+	$(TESTKIT) interop cells
 
 .PHONY: interop-wallets
 interop-wallets: build ## viem, ethers, web3.js, web3.py, cast, forge, hardhat on a development node and on a testnet (FLAGS="viem cast")

@@ -10,6 +10,7 @@ const V68: EthVersion = EthVersion::V68;
 const V69: EthVersion = EthVersion::V69;
 const V70: EthVersion = EthVersion::V70;
 const V71: EthVersion = EthVersion::V71;
+const V72: EthVersion = EthVersion::V72;
 
 fn request(request: Request) -> EthMessage {
     EthMessage::Request { id: 1111, request }
@@ -69,8 +70,8 @@ fn bytes_of_requests_are_those_of_the_specification() {
     };
     check(&[V68, V69], 0x0f, &format!("f847820457{hashes}"), receipts(0));
     check(&[V70], 0x0f, &format!("f848820457{}{hashes}", "80"), receipts(0));
-    check(&[V70, V71], 0x0f, &format!("f84a820457{}{hashes}", "8203e8"), receipts(1000));
-    check(&[V71], 0x12, &format!("f847820457{hashes}"), request(Request::BlockAccessLists(both.clone())));
+    check(&[V70, V71, V72], 0x0f, &format!("f84a820457{}{hashes}", "8203e8"), receipts(1000));
+    check(&[V71, V72], 0x12, &format!("f847820457{hashes}"), request(Request::BlockAccessLists(both.clone())));
 }
 
 #[test]
@@ -84,10 +85,10 @@ fn bytes_of_responses_are_those_of_the_specification() {
         |last_block_incomplete| response(Response::Receipts(Receipts { last_block_incomplete, lists: items.clone() }));
     check(&[V68, V69], 0x10, "c8820457c4c20102c0", receipts(false));
     check(&[V70], 0x10, "c982045780c4c20102c0", receipts(false));
-    check(&[V70, V71], 0x10, "c982045701c4c20102c0", receipts(true));
+    check(&[V70, V71, V72], 0x10, "c982045701c4c20102c0", receipts(true));
     // An empty list is one of a block, the empty string stands for none.
     let lists = vec![bytes!("c20102"), bytes!("c0"), NO_ACCESS_LIST];
-    check(&[V71], 0x13, "c9820457c5c20102c080", response(Response::BlockAccessLists(lists)));
+    check(&[V71, V72], 0x13, "c9820457c5c20102c080", response(Response::BlockAccessLists(lists)));
 }
 
 #[test]
@@ -95,18 +96,19 @@ fn bytes_of_gossip_are_those_of_the_specification() {
     let transactions = vec![bytes!("c20102"), bytes!("8202ff")];
     check(&EthVersion::ALL, 0x02, "c6c201028202ff", EthMessage::Transactions(transactions));
     check(
-        &EthVersion::ALL,
+        &[V68, V69, V70, V71],
         0x08,
         "e802c4831e8480e1a000000000000000000000000000000000000000000000000000000000deadc0de",
         EthMessage::NewPooledTransactionHashes(PooledHashes {
             types: vec![2],
             sizes: vec![2_000_000],
             hashes: vec![DEADC0DE],
+            mask: None,
         }),
     );
     let range = BlockRange { earliest: 0, latest: 600, latest_hash: FEEDBEEF };
     check(
-        &[V69, V70, V71],
+        &[V69, V70, V71, V72],
         0x11,
         "e580820258a000000000000000000000000000000000000000000000000000000000feedbeef",
         EthMessage::BlockRangeUpdate(range),
@@ -137,7 +139,8 @@ fn messages_of_other_versions_neither_go_nor_come() {
         .for_each(|(v, id)| unknown(v, id));
     for version in EthVersion::ALL {
         let gone: &[u8] = if version == V68 { &[] } else { &[0x01, 0x07] };
-        gone.iter().chain(&[0x0b, 0x0d, 0x0e, 0x14, 0x15, 0xff]).for_each(|id| unknown(version, *id));
+        let later: &[u8] = if version < V72 { &[0x14, 0x15] } else { &[] };
+        gone.iter().chain(later).chain(&[0x0b, 0x0d, 0x0e, 0x16, 0xff]).for_each(|id| unknown(version, *id));
     }
 }
 

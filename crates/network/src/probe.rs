@@ -31,7 +31,7 @@ pub async fn hello(key: &NodeKey, client_id: &str, node: &Node) -> Result<(Hello
     let (reports, _reports) = mpsc::channel(REPORTS_MAX);
     let (_orders, orders) = mpsc::channel(ORDERS_MAX);
     let line = Line { connection: ConnectionId(0), reports, orders };
-    let protocols = EthVersion::ALL.iter().map(|version| version.protocol()).collect();
+    let protocols = EthVersion::up_to(EthVersion::SETTLED).map(EthVersion::protocol).collect();
     let offer = Offer { client_id: client_id.into(), protocols, listen_port: 0 };
     let started = Instant::now();
     let hello = greet(key, offer, node.id, addr, line).await?;

@@ -24,6 +24,8 @@ pub struct ChainStatus {
     /// Whether the head is a block of proof of stake. Before that only eth/68 is offered: the later versions cannot
     /// say how heavy a chain is.
     pub is_merged: bool,
+    /// The highest version that is offered after that.
+    pub version_max: EthVersion,
 }
 
 impl ChainStatus {
@@ -33,8 +35,8 @@ impl ChainStatus {
     }
 
     pub(crate) fn protocols(&self) -> Vec<Protocol> {
-        let versions: &[EthVersion] = if self.is_merged { &EthVersion::ALL } else { &[EthVersion::V68] };
-        versions.iter().map(|version| version.protocol()).collect()
+        let max = if self.is_merged { self.version_max } else { EthVersion::V68 };
+        EthVersion::up_to(max).map(EthVersion::protocol).collect()
     }
 
     pub(crate) fn message(&self, version: EthVersion) -> Status {
@@ -47,7 +49,7 @@ impl ChainStatus {
                 genesis,
                 fork_id,
             }),
-            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 => {
+            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 | EthVersion::V72 => {
                 Status::V69(Status69 { network_id, genesis, fork_id, range: self.range })
             }
         }

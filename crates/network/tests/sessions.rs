@@ -5,7 +5,10 @@ mod common;
 use common::*;
 use starling_devp2p::{
     DisconnectReason,
-    eth::{BlockRange, EthMessage, EthVersion, GetBlockHeaders, HashOrNumber, Request, Response, Status, ids},
+    eth::{
+        BlockRange, CELL_BYTES, CellMask, Cells, EthMessage, EthVersion, GetBlockHeaders, GetCells, HashOrNumber,
+        Request, Response, Status, encode_cells, ids,
+    },
 };
 use starling_network::{NetworkEvent, NetworkHandle, Overview, SendFailure};
 use starling_peers::{DropReason, Offence};
@@ -78,6 +81,46 @@ async fn before_the_merge_only_eth_68_is_offered() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_speaks_eth_72_with_whoever_may_too() {
+    let with_cells = || starling_network::ChainStatus { version_max: EthVersion::V72, ..status() };
+    let (a, mut of_a) = starling_network::start(config(70), with_cells()).await.unwrap();
+    let (b, mut of_b) = starling_network::start(config(71), with_cells()).await.unwrap();
+    let (c, mut of_c) = start(config(72)).await;
+    a.add_static(enode(&c)).await.unwrap();
+    match (next(&mut of_a).await, next(&mut of_c).await) {
+        (NetworkEvent::Ready { version, .. }, NetworkEvent::Ready { version: same, .. }) => {
+            assert_eq!((version, same), (EthVersion::V71, EthVersion::V71));
+        }
+        other => panic!("{other:?}"),
+    }
+    a.add_static(enode(&b)).await.unwrap();
+    match (next(&mut of_a).await, next(&mut of_b).await) {
+        (NetworkEvent::Ready { peer, version: EthVersion::V72, .. }, NetworkEvent::Ready { .. }) => {
+            assert_eq!(peer, b.local().id());
+        }
+        other => panic!("{other:?}"),
+    }
+    // A question for cells and its answer find each other like all others.
+    let (mask, hashes) = (CellMask::of([1, 100]), vec![B256::repeat_byte(7)]);
+    let request = Request::Cells(GetCells { hashes: hashes.clone(), mask });
+    let asked = EthMessage::Request { id: 5, request };
+    a.send(&b.local().id(), &asked).unwrap();
+    match next(&mut of_b).await {
+        NetworkEvent::Message { message, .. } => assert_eq!(message, asked),
+        other => panic!("{other:?}"),
+    }
+    let cells = [[1; CELL_BYTES], [2; CELL_BYTES]];
+    let response = Response::Cells(Cells { hashes, lists: vec![encode_cells(cells.iter())], mask });
+    let answer = EthMessage::Response { id: 5, response };
+    b.send(&a.local().id(), &answer).unwrap();
+    match next(&mut of_a).await {
+        NetworkEvent::Message { message, .. } => assert_eq!(message, answer),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(a.send(&c.local().id(), &asked), Err(SendFailure::NotInVersion(_))), "eth/71 has no such message");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

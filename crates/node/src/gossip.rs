@@ -9,14 +9,14 @@
 
 use crate::process::sleep_until;
 use starling_chain::ChainHandle;
-use starling_devp2p::eth::{EthMessage, PooledHashes, Request, Response};
+use starling_devp2p::eth::{Cells, EthMessage, EthVersion, GetCells, PooledHashes, Request, Response};
 use starling_network::{Charge, NetworkHandle};
 use starling_peers::Offence;
-use starling_primitives::{B256, Bytes, PeerId};
+use starling_primitives::{Bytes, PeerId};
 use starling_rpc::QueryPool;
 use starling_txpool::{
     PoolHandle, PoolNews, PooledTx,
-    gossip::{Fault, Gossip, GossipAction, GossipConfig, GossipEvent, Verified, encode_item},
+    gossip::{Fault, Gossip, GossipAction, GossipConfig, GossipEvent, Verified},
 };
 use std::{sync::Arc, time::Instant};
 use tokio::sync::{broadcast, broadcast::error::RecvError, mpsc};
@@ -30,14 +30,12 @@ const RESULTS_MAX: usize = 256;
 const NEWS_AT_ONCE_MAX: usize = 1024;
 /// Our requests are told apart from those of the loop that syncs, which count up from 1.
 const REQUEST_FLAG: u64 = 1 << 63;
-/// An answer ends before the item that would make it longer than this, in bytes; the first always goes.
-const POOLED_BYTES_MAX: usize = 2 << 20;
 
 /// What the loop hears of peers.
 #[derive(Debug)]
 pub(crate) enum Heard {
     /// A peer is there.
-    Joined(PeerId),
+    Joined(PeerId, EthVersion),
     /// A peer is gone.
     Left(PeerId),
     /// It announced transactions.
@@ -46,6 +44,8 @@ pub(crate) enum Heard {
     Transactions(PeerId, Vec<Bytes>, Charge),
     /// It answered.
     Pooled(PeerId, u64, Vec<Bytes>, Charge),
+    /// It answered with cells of blobs.
+    Cells(PeerId, u64, Cells, Charge),
 }
 
 impl Heard {
@@ -57,6 +57,9 @@ impl Heard {
             EthMessage::Transactions(items) => Ok(Self::Transactions(peer, items, charge)),
             EthMessage::Response { id, response: Response::PooledTransactions(items) } if id & REQUEST_FLAG != 0 => {
                 Ok(Self::Pooled(peer, id & !REQUEST_FLAG, items, charge))
+            }
+            EthMessage::Response { id, response: Response::Cells(cells) } if id & REQUEST_FLAG != 0 => {
+                Ok(Self::Cells(peer, id & !REQUEST_FLAG, cells, charge))
             }
             other => Err((other, charge)),
         }
@@ -71,21 +74,6 @@ pub(crate) struct GossipParts {
     pub(crate) workers: QueryPool,
     /// Whether our head is the network's, so that what is said of transactions can be judged.
     pub(crate) follows: Box<dyn Fn() -> bool + Send>,
-}
-
-/// The transactions of the pool that a peer asks for; those that are not here, or not for peers, are left out.
-pub(crate) fn pooled(pool: &PoolHandle, hashes: &[B256]) -> Vec<Bytes> {
-    let mut bytes = 0;
-    let mut items = Vec::new();
-    for tx in hashes.iter().filter_map(|hash| pool.get(hash)).filter(|tx| !tx.is_private()) {
-        let Some(item) = encode_item(&tx) else { continue };
-        bytes += item.len();
-        if bytes > POOLED_BYTES_MAX && !items.is_empty() {
-            break;
-        }
-        items.push(item);
-    }
-    items
 }
 
 /// Runs until the network has stopped.
@@ -143,11 +131,15 @@ struct Loop {
 impl Loop {
     fn heard(&mut self, heard: Heard) {
         let event = match heard {
-            Heard::Joined(peer) => GossipEvent::Joined { peer, pending: self.parts.pool.pending() },
+            Heard::Joined(peer, version) => GossipEvent::Joined { peer, version, pending: self.parts.pool.pending() },
             Heard::Left(peer) => GossipEvent::Left { peer },
             Heard::Pooled(peer, request, transactions, charge) => {
                 self.charges.push(charge);
                 GossipEvent::Pooled { peer, request, transactions }
+            }
+            Heard::Cells(peer, request, cells, charge) => {
+                self.charges.push(charge);
+                GossipEvent::Cells { peer, request, cells }
             }
             Heard::Announced(..) | Heard::Transactions(..) if !(self.parts.follows)() => return,
             Heard::Announced(peer, announced, charge) => {
@@ -184,7 +176,12 @@ impl Loop {
                         self.parts.pool.note_told(peer, &hashes);
                     }
                 }
-                GossipAction::Request { peer, request, hashes } => self.request(peer, request, hashes),
+                GossipAction::Request { peer, request, hashes } => {
+                    self.request(peer, request, Request::PooledTransactions(hashes));
+                }
+                GossipAction::RequestCells { peer, request, hashes, mask } => {
+                    self.request(peer, request, Request::Cells(GetCells { hashes, mask }));
+                }
                 GossipAction::Verify(job) => self.verify(job),
                 GossipAction::Penalise { peer, fault } => {
                     tracing::debug!(%peer, ?fault, "a peer is at fault with transactions");
@@ -195,8 +192,8 @@ impl Loop {
         }
     }
 
-    fn request(&mut self, peer: PeerId, request: u64, hashes: Vec<B256>) {
-        let message = EthMessage::Request { id: request | REQUEST_FLAG, request: Request::PooledTransactions(hashes) };
+    fn request(&mut self, peer: PeerId, request: u64, what: Request) {
+        let message = EthMessage::Request { id: request | REQUEST_FLAG, request: what };
         if self.parts.network.send(&peer, &message).is_err() {
             let pool = self.parts.pool.clone();
             let failed = GossipEvent::Failed { peer, request };
@@ -226,7 +223,7 @@ fn offence(fault: Fault) -> Offence {
         Fault::UselessAnswer => Offence::UselessAnswer,
         Fault::Flood | Fault::BadTransaction => Offence::BadTransaction,
         Fault::Unasked => Offence::UnrequestedAnswer,
-        Fault::BadAnnouncement => Offence::BadAnnouncement,
+        Fault::BadAnnouncement | Fault::BadCells => Offence::BadAnnouncement,
         Fault::BlobBroadcast => Offence::ProtocolBreach,
     }
 }
@@ -239,6 +236,7 @@ fn label(fault: Fault) -> &'static str {
         Fault::Unasked => "unasked",
         Fault::BadTransaction => "bad_transaction",
         Fault::BadAnnouncement => "bad_announcement",
+        Fault::BadCells => "bad_cells",
         Fault::BlobBroadcast => "blob_broadcast",
     }
 }

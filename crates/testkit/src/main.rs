@@ -19,7 +19,7 @@ usage: testkit COMMAND
                                  a Clique network killed under load (100 kills, shared by networks of 1, 2 and 3 sealers)
   fuzz [--seed S] [--rounds N]   random chains on layers, on plain maps and by geth's evm (on the PATH or STARLING_EVM)
   mutate [RULE…] [-- FLAGS]      changes one rule at a time in a copy; the conformance runner (FLAGS) must fail
-  interop suites|sync|others|flock|hostile|mixed|seen
+  interop suites|sync|cells|others|flock|hostile|mixed|seen
                                  geth's wire suites, chains to and from geth, four nodes by one bootnode, two geths and
                                  two Starlings that seal (mixed [--blocks N]), how soon twenty nodes see a block (seen
                                  [--nodes N] [--blocks N]);
@@ -86,6 +86,8 @@ fn run(arguments: &[String]) -> Option<Outcome> {
         "interop" => match flags {
             [which] if which == "suites" => Some(interop::suites::run()),
             [which] if which == "sync" => Some(interop::sync::run()),
+            #[cfg(feature = "conformance")]
+            [which] if which == "cells" => Some(interop::cells::run()),
             [which] if which == "others" => Some(interop::others::run()),
             #[cfg(feature = "conformance")]
             [which] if which == "hostile" => Some(interop::hostile::run()),

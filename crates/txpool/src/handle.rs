@@ -2,7 +2,7 @@
 
 use crate::{
     Best, BestParams, BlobStore, Content, Departure, Explanation, JournalRecord, Origin, Pool, PoolConfig, PoolStatus,
-    PooledTx, Refusal, Row, blobs, check,
+    PooledTx, Refusal, Row, Stripped, blobs, check,
     pool::{AccountFacts, HeadFacts, PoolEvent},
 };
 use alloy_consensus::Transaction as _;
@@ -159,15 +159,9 @@ impl PoolHandle {
             return Err(Refusal::Known(hash));
         }
         let (tx, sidecar) = blobs::split(bytes)?;
-        self.check_signed(&tx)?;
-        let sender = self.checked_sender(&tx, origin)?;
         let fork = self.head().fork;
-        blobs::check_shape(&tx, &sidecar)?;
-        let mut tx = PooledTx::new(tx, sender, None, origin, Instant::now());
-        {
-            let (pool, facts) = self.lock_with_facts(&sender, view)?;
-            pool.check_wanted(&tx, facts)?;
-        }
+        let blobs_expected = tx.blob_versioned_hashes().map_or(0, <[_]>::len);
+        let mut tx = self.wanted_with_blobs(tx, &sidecar, blobs_expected, origin, view)?;
         let hashes = tx.tx.blob_versioned_hashes().unwrap_or_default();
         let came_as = std::mem::discriminant(&sidecar);
         let sidecar = blobs::check_proofs(fork, hashes, sidecar)?;
@@ -185,6 +179,40 @@ impl PoolHandle {
             store.remove(&hash);
         }
         submitted
+    }
+
+    /// What can be said against a transaction with blobs before its blobs are here: they are not worth fetching then.
+    pub fn check_stripped(&self, stripped: &Stripped, origin: Origin, view: &ChainView) -> Result<(), Refusal> {
+        if self.shared.blobs.is_none() {
+            return Err(Refusal::Blobs);
+        }
+        if self.get(&stripped.hash()).is_some() {
+            return Err(Refusal::Known(stripped.hash()));
+        }
+        let (tx, sidecar) = stripped.split()?;
+        let (limit, (_, size)) = (self.shared.pool.lock().config().blob_tx_bytes_max, blobs::sizes_bytes(&tx));
+        if size > limit {
+            return Err(Refusal::TooLarge { size, limit });
+        }
+        self.wanted_with_blobs(tx, &sidecar, 0, origin, view).map(drop)
+    }
+
+    /// A transaction against which nothing can be said but for its proofs.
+    fn wanted_with_blobs(
+        &self,
+        tx: Transaction,
+        sidecar: &BlobTransactionSidecarVariant,
+        blobs_expected: usize,
+        origin: Origin,
+        view: &ChainView,
+    ) -> Result<PooledTx, Refusal> {
+        self.check_signed(&tx)?;
+        let sender = self.checked_sender(&tx, origin)?;
+        blobs::check_shape(&tx, sidecar, blobs_expected)?;
+        let tx = PooledTx::new(tx, sender, None, origin, Instant::now());
+        let (pool, facts) = self.lock_with_facts(&sender, view)?;
+        pool.check_wanted(&tx, facts)?;
+        Ok(tx)
     }
 
     /// The sender of a transaction against which nothing else can be said without it.

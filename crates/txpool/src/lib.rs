@@ -36,7 +36,7 @@ mod tests;
 mod tx;
 
 pub use best::{Best, BestParams};
-pub use blobs::{BlobStore, Blobs};
+pub use blobs::{BlobStore, Blobs, Stripped, cells_list};
 pub use config::{IntrinsicGasRule, PoolConfig, SLOT_BYTES};
 pub use departed::Departure;
 pub use explain::{Explanation, TOLD_MAX, Waiting};

@@ -1,4 +1,4 @@
-use crate::{Blobs, SLOT_BYTES};
+use crate::{Blobs, SLOT_BYTES, blobs};
 use alloy_consensus::Transaction as _;
 use alloy_eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant};
 use starling_primitives::{Address, Bytes, PeerId, Transaction, TxHash, U256, recover_address};
@@ -128,6 +128,13 @@ impl PooledTx {
             Some(blobs) => blobs.network_bytes(),
             None => Some(self.envelope()),
         }
+    }
+
+    /// Its size as it travels since eth/72, in bytes: with commitments and proofs, without blobs. None if it does not
+    /// travel like that: it has no blobs, or they have other proofs than those of cells.
+    pub fn stripped_size_bytes(&self) -> Option<usize> {
+        let (stripped, whole) = self.tx.is_eip4844().then(|| blobs::sizes_bytes(&self.tx))?;
+        (self.size_bytes == whole).then_some(stripped)
     }
 
     /// Its blobs with their proofs; none if it has none, or if they cannot be read.

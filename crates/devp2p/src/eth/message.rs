@@ -1,7 +1,7 @@
 use super::raw::{self, Items, Kind};
 use super::{
-    ANNOUNCED_MAX, BLOCK_HASHES_MAX, BlockRange, EthError, EthVersion, NotInVersion, Request, Response, Status,
-    TRANSACTIONS_MAX, ids,
+    ANNOUNCED_MAX, BLOCK_HASHES_MAX, BlockRange, CellMask, EthError, EthVersion, NotInVersion, Request, Response,
+    Status, TRANSACTIONS_MAX, ids,
 };
 use alloy_primitives::{B256, BlockNumber, Bytes, U256};
 use alloy_rlp::{Decodable, Encodable, Header, RlpDecodable, RlpEncodable};
@@ -61,10 +61,13 @@ pub struct NewBlock {
 pub struct PooledHashes {
     /// EIP-2718 types.
     pub types: Vec<u8>,
-    /// Sizes in the network's form, in bytes.
+    /// Sizes in the network's form, in bytes: since eth/72 without blobs.
     pub sizes: Vec<u32>,
     /// Hashes.
     pub hashes: Vec<B256>,
+    /// Since eth/72, and always then: the columns that the sender has of the blobs of all of them; empty if none has
+    /// blobs.
+    pub mask: Option<CellMask>,
 }
 
 /// The request id of an answer, read without touching the rest of it. Nothing when the message is no answer.
@@ -78,16 +81,21 @@ pub fn request_id(message_id: u8, payload: &[u8]) -> Option<Result<u64, EthError
 }
 
 fn is_request(message_id: u8) -> bool {
-    use ids::{GET_BLOCK_ACCESS_LISTS, GET_BLOCK_BODIES, GET_BLOCK_HEADERS, GET_POOLED_TRANSACTIONS, GET_RECEIPTS};
+    use ids::*;
     matches!(
         message_id,
-        GET_BLOCK_HEADERS | GET_BLOCK_BODIES | GET_POOLED_TRANSACTIONS | GET_RECEIPTS | GET_BLOCK_ACCESS_LISTS
+        GET_BLOCK_HEADERS
+            | GET_BLOCK_BODIES
+            | GET_POOLED_TRANSACTIONS
+            | GET_RECEIPTS
+            | GET_BLOCK_ACCESS_LISTS
+            | GET_CELLS
     )
 }
 
 fn is_response(message_id: u8) -> bool {
-    use ids::{BLOCK_ACCESS_LISTS, BLOCK_BODIES, BLOCK_HEADERS, POOLED_TRANSACTIONS, RECEIPTS};
-    matches!(message_id, BLOCK_HEADERS | BLOCK_BODIES | POOLED_TRANSACTIONS | RECEIPTS | BLOCK_ACCESS_LISTS)
+    use ids::{BLOCK_ACCESS_LISTS, BLOCK_BODIES, BLOCK_HEADERS, CELLS, POOLED_TRANSACTIONS, RECEIPTS};
+    matches!(message_id, BLOCK_HEADERS | BLOCK_BODIES | POOLED_TRANSACTIONS | RECEIPTS | BLOCK_ACCESS_LISTS | CELLS)
 }
 
 /// Opens a message with a request id: the id and what follows it. Nothing may come after the list.
@@ -126,7 +134,7 @@ impl EthMessage {
             Self::Request { id, request } => request.encode(*id, version, out),
             Self::Response { id, response } => response.encode(*id, version, out),
             Self::NewBlock(block) => block.encode(out),
-            Self::NewPooledTransactionHashes(announced) => announced.encode(out),
+            Self::NewPooledTransactionHashes(announced) => announced.encode(version, out),
             Self::BlockRangeUpdate(range) => range.encode(out),
         }
         Ok(id)
@@ -158,7 +166,7 @@ impl EthMessage {
                 Items::TooMany => return Err(EthError::TooMany { what: "transactions", max: TRANSACTIONS_MAX }),
             },
             ids::NEW_POOLED_TRANSACTION_HASHES => {
-                Self::NewPooledTransactionHashes(PooledHashes::decode(&mut buf).map_err(rlp)??)
+                Self::NewPooledTransactionHashes(PooledHashes::decode(version, &mut buf).map_err(rlp)??)
             }
             ids::BLOCK_RANGE_UPDATE => Self::BlockRangeUpdate(Decodable::decode(&mut buf).map_err(rlp)?),
             ids::NEW_BLOCK_HASHES => Self::NewBlockHashes(decode_block_ids(&mut buf).map_err(rlp)??),
@@ -177,6 +185,7 @@ fn exists(version: EthVersion, message_id: u8) -> bool {
         ids::NEW_BLOCK_HASHES | ids::NEW_BLOCK => version == EthVersion::V68,
         ids::BLOCK_RANGE_UPDATE => version >= EthVersion::V69,
         ids::GET_BLOCK_ACCESS_LISTS | ids::BLOCK_ACCESS_LISTS => version >= EthVersion::V71,
+        ids::GET_CELLS | ids::CELLS => version.has_cells(),
         id => is_request(id) || is_response(id),
     }
 }
@@ -210,21 +219,27 @@ impl NewBlock {
 }
 
 impl PooledHashes {
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, version: EthVersion, out: &mut Vec<u8>) {
         let types: &[u8] = &self.types;
-        let payload_length = types.length() + self.sizes.length() + self.hashes.length();
+        let mask = version.has_cells().then(|| self.mask.unwrap_or_default());
+        let mask_length = mask.map_or(0, |mask| mask.length());
+        let payload_length = types.length() + self.sizes.length() + self.hashes.length() + mask_length;
         Header { list: true, payload_length }.encode(out);
         types.encode(out);
         self.sizes.encode(out);
         self.hashes.encode(out);
+        if let Some(mask) = mask {
+            mask.encode(out);
+        }
     }
 
     /// Reads at most [`ANNOUNCED_MAX`] of each; the numbers are compared before anything is dropped.
-    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Result<Self, EthError>> {
+    fn decode(version: EthVersion, buf: &mut &[u8]) -> alloy_rlp::Result<Result<Self, EthError>> {
         let mut list = Header::decode_bytes(buf, true)?;
         let types = Header::decode_bytes(&mut list, false)?;
         let mut rest = Header::decode_bytes(&mut list, true)?;
         let (hashes, hashes_count) = raw::hashes(&mut list, ANNOUNCED_MAX)?;
+        let mask = version.has_cells().then(|| CellMask::decode_or_nothing(&mut list)).transpose()?;
         raw::end(list)?;
         let mut sizes = Vec::with_capacity(hashes.len());
         let mut sizes_count = 0;
@@ -241,6 +256,6 @@ impl PooledHashes {
             return Ok(Err(EthError::UnevenAnnouncement { types, sizes: sizes_count, hashes: hashes_count }));
         }
         let types = types.iter().copied().take(ANNOUNCED_MAX).collect();
-        Ok(Ok(Self { types, sizes, hashes }))
+        Ok(Ok(Self { types, sizes, hashes, mask }))
     }
 }

@@ -1,4 +1,4 @@
-//! The `eth` protocol: chain data and transactions between execution nodes, versions 68 to 71.
+//! The `eth` protocol: chain data and transactions between execution nodes, versions 68 to 72.
 //!
 //! The connection opens with one Status each way ([`Status`], [`Status::check`]). Then either side asks
 //! ([`Request`]), answers ([`Response`], with the id of the request) and gossips (the other [`EthMessage`]s).
@@ -11,6 +11,8 @@
 //! A message that cannot be decoded, or exceeds a limit, breaks the rules: [`EthError`]. An answer to
 //! nothing that was asked can be found out by [`request_id`] before it costs anything.
 
+mod cell_mask;
+mod cells;
 mod message;
 mod raw;
 mod receipts;
@@ -19,6 +21,8 @@ mod response;
 mod status;
 mod version;
 
+pub use cell_mask::{CELL_BYTES, COLUMNS, COLUMNS_TO_RECOVER, CellMask};
+pub use cells::{Cells, GetCells, cells_of, encode_cells};
 pub use message::{BlockId, EthMessage, NewBlock, PooledHashes, request_id};
 pub use receipts::{decode_receipts, encode_receipts};
 pub use request::{GetBlockHeaders, GetReceipts, HashOrNumber, Request};
@@ -38,6 +42,9 @@ pub const POOLED_HASHES_MAX: usize = 256;
 /// The most announced transactions read from one message; those after them are skipped, which the specification
 /// calls a soft limit.
 pub const ANNOUNCED_MAX: usize = 4096;
+/// The most transactions whose cells one request may ask for, and the most in an answer; hashes after these are not
+/// served.
+pub const CELLS_HASHES_MAX: usize = 64;
 /// The most hashes in one NewBlockHashes message.
 pub const BLOCK_HASHES_MAX: usize = 256;
 /// What an answer should stay below, in bytes; the item that crosses the line is still sent.
@@ -77,6 +84,10 @@ pub mod ids {
     pub const GET_BLOCK_ACCESS_LISTS: u8 = 0x12;
     /// Response, since eth/71.
     pub const BLOCK_ACCESS_LISTS: u8 = 0x13;
+    /// Request, since eth/72.
+    pub const GET_CELLS: u8 = 0x14;
+    /// Response, since eth/72.
+    pub const CELLS: u8 = 0x15;
 }
 
 /// Why bytes are no message of this version. Each is the peer's fault.
@@ -113,6 +124,22 @@ pub enum EthError {
         types: usize,
         /// Number of sizes.
         sizes: usize,
+        /// Number of hashes.
+        hashes: usize,
+    },
+    /// Cells of a transaction that are not as many for each column.
+    #[error("{cells} cells of {columns} columns")]
+    UnevenCells {
+        /// Number of cells.
+        cells: usize,
+        /// Number of columns.
+        columns: usize,
+    },
+    /// As many lists of cells as transactions must come.
+    #[error("cells of {lists} transactions beside {hashes} hashes")]
+    UnevenLists {
+        /// Number of lists.
+        lists: usize,
         /// Number of hashes.
         hashes: usize,
     },

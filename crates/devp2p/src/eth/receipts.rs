@@ -19,7 +19,9 @@ pub fn encode_receipts(version: EthVersion, receipts: &[Receipt]) -> Vec<u8> {
                 envelope.as_slice().encode(&mut payload);
             }
             EthVersion::V68 => receipt.encode_2718(&mut payload),
-            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 => receipt.encode_stored(&mut payload),
+            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 | EthVersion::V72 => {
+                receipt.encode_stored(&mut payload)
+            }
         }
     }
     let mut out = Vec::with_capacity(payload.len() + 9);
@@ -36,7 +38,9 @@ pub fn decode_receipts(version: EthVersion, mut list: &[u8]) -> Result<Vec<Recei
     while !items.is_empty() {
         receipts.push(match version {
             EthVersion::V68 => decode_with_bloom(&mut items)?,
-            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 => Receipt::decode_stored(&mut items)?,
+            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 | EthVersion::V72 => {
+                Receipt::decode_stored(&mut items)?
+            }
         });
     }
     Ok(receipts)

@@ -1,4 +1,4 @@
-use super::{BLOCKS_MAX, EthVersion, POOLED_HASHES_MAX, ids, raw};
+use super::{BLOCKS_MAX, EthVersion, GetCells, POOLED_HASHES_MAX, ids, raw};
 use alloy_primitives::{B256, BlockNumber};
 use alloy_rlp::{Decodable, Encodable, Error, Header, Result};
 
@@ -15,6 +15,8 @@ pub enum Request {
     Receipts(GetReceipts),
     /// Access lists of blocks, by hash; since eth/71.
     BlockAccessLists(Vec<B256>),
+    /// Cells of blobs; since eth/72.
+    Cells(GetCells),
 }
 
 /// Headers along the canonical chain, at regular steps.
@@ -57,6 +59,7 @@ impl Request {
             Self::PooledTransactions(_) => ids::GET_POOLED_TRANSACTIONS,
             Self::Receipts(_) => ids::GET_RECEIPTS,
             Self::BlockAccessLists(_) => ids::GET_BLOCK_ACCESS_LISTS,
+            Self::Cells(_) => ids::GET_CELLS,
         }
     }
 
@@ -80,6 +83,7 @@ impl Request {
                 request.hashes.encode(out);
             }
             Self::Receipts(request) => encode_pair(&id, &request.hashes, out),
+            Self::Cells(request) => request.encode(id, out),
         }
     }
 
@@ -90,6 +94,7 @@ impl Request {
             ids::GET_BLOCK_HEADERS => Self::BlockHeaders(Decodable::decode(buf)?),
             ids::GET_BLOCK_BODIES => Self::BlockBodies(hashes(buf, BLOCKS_MAX)?),
             ids::GET_BLOCK_ACCESS_LISTS => Self::BlockAccessLists(hashes(buf, BLOCKS_MAX)?),
+            ids::GET_CELLS => Self::Cells(GetCells::decode(buf)?),
             ids::GET_POOLED_TRANSACTIONS => Self::PooledTransactions(hashes(buf, POOLED_HASHES_MAX)?),
             _ => Self::Receipts(GetReceipts {
                 first_block_receipt_index: if version >= EthVersion::V70 { Decodable::decode(buf)? } else { 0 },

@@ -1,5 +1,5 @@
 use super::raw::{self, Items, Kind};
-use super::{BLOCKS_MAX, EthError, EthVersion, TRANSACTIONS_MAX, ids};
+use super::{BLOCKS_MAX, Cells, EthError, EthVersion, TRANSACTIONS_MAX, ids};
 use alloy_primitives::Bytes;
 use alloy_rlp::{Decodable, Encodable, Header};
 
@@ -18,6 +18,8 @@ pub enum Response {
     /// Access lists of blocks, since eth/71: one item for each hash as far as the answer goes, the empty string
     /// ([`NO_ACCESS_LIST`]) where there is none.
     BlockAccessLists(Vec<Bytes>),
+    /// Cells of blobs, since eth/72; what the answerer does not have, transactions or columns, is left out.
+    Cells(Cells),
 }
 
 /// In place of an access list that the answerer does not have; an empty list is one of a block.
@@ -41,6 +43,7 @@ impl Response {
             Self::PooledTransactions(_) => ids::POOLED_TRANSACTIONS,
             Self::Receipts(_) => ids::RECEIPTS,
             Self::BlockAccessLists(_) => ids::BLOCK_ACCESS_LISTS,
+            Self::Cells(_) => ids::CELLS,
         }
     }
 
@@ -52,11 +55,13 @@ impl Response {
             | Self::PooledTransactions(items)
             | Self::BlockAccessLists(items) => items,
             Self::Receipts(receipts) => &receipts.lists,
+            Self::Cells(cells) => &cells.lists,
         }
     }
 
     pub(super) fn encode(&self, id: u64, version: EthVersion, out: &mut Vec<u8>) {
         let incomplete = match self {
+            Self::Cells(cells) => return cells.encode(id, out),
             Self::Receipts(receipts) if version >= EthVersion::V70 => Some(receipts.last_block_incomplete),
             _ => None,
         };
@@ -78,6 +83,9 @@ impl Response {
         message: &Bytes,
         buf: &mut &[u8],
     ) -> Result<Self, EthError> {
+        if message_id == ids::CELLS {
+            return Cells::decode(message, buf).map(Self::Cells);
+        }
         let rlp = |error| EthError::Rlp { id: message_id, error };
         let (kind, max, what) = match message_id {
             ids::BLOCK_HEADERS => (Kind::List, BLOCKS_MAX, "headers"),

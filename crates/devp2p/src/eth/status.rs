@@ -224,7 +224,9 @@ impl Status {
         }
         let status = match version {
             EthVersion::V68 => Status68::decode_fields(&mut list).map(Self::V68),
-            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 => Status69::decode_fields(&mut list).map(Self::V69),
+            EthVersion::V69 | EthVersion::V70 | EthVersion::V71 | EthVersion::V72 => {
+                Status69::decode_fields(&mut list).map(Self::V69)
+            }
         };
         raw::end(list).and(status).map_err(rlp)
     }

@@ -14,16 +14,30 @@ pub enum EthVersion {
     V70 = 70,
     /// EIP-8159: access lists of blocks, which headers name since Amsterdam.
     V71 = 71,
+    /// EIP-8070, in review: transactions travel without their blobs, which are asked for in cells.
+    V72 = 72,
 }
 
 impl EthVersion {
     /// All of them, lowest first.
-    pub const ALL: [Self; 4] = [Self::V68, Self::V69, Self::V70, Self::V71];
+    pub const ALL: [Self; 5] = [Self::V68, Self::V69, Self::V70, Self::V71, Self::V72];
+    /// The highest that is offered unless somebody wants more.
+    pub const SETTLED: Self = Self::V71;
 
     /// What Hello offers and RLPx must know.
     pub const fn protocol(self) -> Protocol {
         let version = self as u8;
         Protocol { name: "eth", version, message_count: message_count(version), message_bytes_max: MESSAGE_BYTES_MAX }
+    }
+
+    /// Those up to a version, lowest first.
+    pub fn up_to(max: Self) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |version| *version <= max)
+    }
+
+    /// Whether transactions come without their blobs, which are asked for in cells.
+    pub fn has_cells(self) -> bool {
+        self >= Self::V72
     }
 
     /// The version behind an agreed protocol; nothing when that is not `eth`.
@@ -32,7 +46,7 @@ impl EthVersion {
     }
 }
 
-/// How many message ids a version takes. 72 is known so that adding it is not the moment to look it up.
+/// How many message ids a version takes.
 const fn message_count(version: u8) -> u8 {
     match version {
         ..=68 => 17,

@@ -41,6 +41,7 @@ pub fn status() -> ChainStatus {
         range: BlockRange { earliest: 0, latest: 10, latest_hash: B256::repeat_byte(10) },
         total_difficulty: U256::from(131_072),
         is_merged: true,
+        version_max: EthVersion::SETTLED,
     }
 }
 
@@ -183,11 +184,13 @@ pub fn status_of(version: EthVersion) -> Status {
             genesis: ours.genesis,
             fork_id: ours.fork_id(),
         }),
-        EthVersion::V69 | EthVersion::V70 | EthVersion::V71 => Status::V69(starling_devp2p::eth::Status69 {
-            network_id: ours.network_id,
-            genesis: ours.genesis,
-            fork_id: ours.fork_id(),
-            range: ours.range,
-        }),
+        EthVersion::V69 | EthVersion::V70 | EthVersion::V71 | EthVersion::V72 => {
+            Status::V69(starling_devp2p::eth::Status69 {
+                network_id: ours.network_id,
+                genesis: ours.genesis,
+                fork_id: ours.fork_id(),
+                range: ours.range,
+            })
+        }
     }
 }

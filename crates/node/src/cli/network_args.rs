@@ -58,6 +58,9 @@ pub(crate) struct NetworkArgs {
     /// Connections that shake hands at a time, each way
     #[arg(id = "maxpendpeers", long = "maxpendpeers", value_name = "PEERS", default_value = "50", value_parser = parse_count)]
     pub max_pend_peers: usize,
+    /// Speak eth/72 too, where blobs travel as cells (EIP-8070, in review)
+    #[arg(id = "eth72", long = "eth72", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub eth72: bool,
     /// File with the key of this node, made if missing [default: DATADIR/nodekey]
     #[arg(id = "nodekey", long = "nodekey", value_name = "FILE", conflicts_with = "nodekeyhex")]
     pub node_key: Option<PathBuf>,

@@ -9,6 +9,7 @@
 
 pub(crate) mod key;
 pub(crate) mod nodes;
+mod pooled;
 mod serve;
 mod status;
 
@@ -63,7 +64,8 @@ impl P2p {
         let spec = chain.spec();
         let network_id = args.network_id.unwrap_or(spec.chain_id);
         let told = Told::default();
-        let status = status::of(&chain.view(), network_id, &told).context("cannot read the head")?;
+        let offer = status::Offer { network_id, cells: args.eth72 };
+        let status = status::of(&chain.view(), offer, &told).context("cannot read the head")?;
         let discovery = args.discovery(spec.bootnodes(), spec.dns_list());
         let config = NetworkConfig {
             key,
@@ -88,7 +90,7 @@ impl P2p {
         let (network, events) = starling_network::start(config, status)
             .await
             .map_err(|error| Failure::new(error).remedy("choose another --port or --addr, or stop what uses it"))?;
-        tokio::spawn(status::follow(chain.clone(), network.clone(), network_id, told.clone()));
+        tokio::spawn(status::follow(chain.clone(), network.clone(), offer, told.clone()));
         tokio::spawn(nodes::keep(network.clone(), datadir.nodes_json()));
         let (to_sync, sync_events) = mpsc::channel(SYNC_EVENTS_MAX);
         let (to_gossip, heard) = mpsc::channel(HEARD_MAX);
@@ -131,7 +133,7 @@ async fn sort(
                 match &other {
                     NetworkEvent::Ready { peer, version, .. } => {
                         server.join(*peer, *version);
-                        let _ = gossip.send(Heard::Joined(*peer)).await;
+                        let _ = gossip.send(Heard::Joined(*peer, *version)).await;
                     }
                     NetworkEvent::Gone { peer, .. } => {
                         server.leave(peer);

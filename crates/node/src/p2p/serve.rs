@@ -1,6 +1,6 @@
 //! Answers to peers: from the chain as it stands, on the query workers, a few at a time.
 
-use crate::gossip::pooled;
+use super::pooled::{Pace, cells, pooled};
 use starling_chain::ChainHandle;
 use starling_devp2p::eth::{EthMessage, EthVersion, Request, Response};
 use starling_network::{Charge, NetworkHandle};
@@ -8,8 +8,8 @@ use starling_primitives::PeerId;
 use starling_rpc::QueryPool;
 use starling_sync::serve::{self, REQUESTS_MAX, REQUESTS_PER_PEER_MAX};
 use starling_txpool::PoolHandle;
-use std::{collections::HashMap, sync::Arc};
-use tokio::sync::Semaphore;
+use std::{collections::HashMap, sync::Arc, time::Instant};
+use tokio::sync::{Mutex, Semaphore};
 
 /// Serves requests. Those of one peer that are worked on or wait for its outbox are few; the rest waits in the queue of
 /// the network, which holds so many bytes of each peer and then reads no more from it.
@@ -25,6 +25,8 @@ pub(crate) struct Server {
 struct Served {
     version: EthVersion,
     permits: Arc<Semaphore>,
+    /// Of answers that cost a processor much: held while one is made, so that a peer has one at a time.
+    pace: Arc<Mutex<Pace>>,
 }
 
 impl Server {
@@ -35,7 +37,8 @@ impl Server {
     /// A peer is there.
     pub(crate) fn join(&mut self, peer: PeerId, version: EthVersion) {
         let permits = Arc::new(Semaphore::new(REQUESTS_PER_PEER_MAX));
-        self.peers.insert(peer, Served { version, permits });
+        let pace = Arc::new(Mutex::new(Pace::new(Instant::now())));
+        self.peers.insert(peer, Served { version, permits, pace });
     }
 
     /// A peer is gone; what it asked for is not answered any more.
@@ -49,6 +52,7 @@ impl Server {
     pub(crate) fn request(&self, peer: PeerId, id: u64, request: Request, charge: Charge) {
         let Some(served) = self.peers.get(&peer) else { return };
         let (version, permits, all) = (served.version, served.permits.clone(), self.all.clone());
+        let pace = served.pace.clone();
         let (chain, network, workers) = (self.chain.clone(), self.network.clone(), self.workers.clone());
         let pool = self.pool.clone();
         tokio::spawn(async move {
@@ -58,8 +62,24 @@ impl Server {
             if !network.room(&peer).await {
                 return;
             }
+            let mut pace = match request {
+                Request::Cells(_) => Some(pace.lock().await),
+                _ => None,
+            };
+            if let Some(pace) = &pace {
+                tokio::time::sleep_until(pace.begin_at().into()).await;
+            }
             let Ok(_turn) = all.acquire().await else { return };
-            let answer = workers.run(move || answer(&chain, &pool, version, &request)).await;
+            let timed = move || {
+                let begun = Instant::now();
+                (answer(&chain, &pool, version, &request), begun.elapsed())
+            };
+            let answer = workers.run(timed).await.map(|(answer, time)| {
+                if let Some(pace) = &mut pace {
+                    pace.took(time, Instant::now());
+                }
+                answer
+            });
             match answer {
                 Ok(Some(response)) => {
                     // A peer that is gone meanwhile needs no answer.
@@ -73,8 +93,12 @@ impl Server {
 }
 
 fn answer(chain: &ChainHandle, pool: &PoolHandle, version: EthVersion, request: &Request) -> Option<Response> {
-    if let Request::PooledTransactions(hashes) = request {
-        return Some(Response::PooledTransactions(pooled(pool, hashes)));
+    match request {
+        Request::PooledTransactions(hashes) => {
+            return Some(Response::PooledTransactions(pooled(pool, version, hashes)));
+        }
+        Request::Cells(request) => return Some(Response::Cells(cells(pool, request))),
+        _ => {}
     }
     match serve::answer(&chain.view(), version, request) {
         Ok(response) => response,

@@ -1,7 +1,8 @@
 //! What peers are told about our chain, kept current as the head moves.
 
 use starling_chain::{ChainEvent, ChainHandle};
-use starling_devp2p::eth::BlockRange;
+use starling_chainspec::Fork;
+use starling_devp2p::eth::{BlockRange, EthVersion};
 use starling_network::{ChainStatus, NetworkHandle};
 use starling_primitives::ReadError;
 use starling_state::ChainView;
@@ -32,15 +33,24 @@ impl Told {
     }
 }
 
+/// What the operator says about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offer {
+    /// The network that peers must be on.
+    pub(crate) network_id: u64,
+    /// Whether eth/72 is offered too.
+    pub(crate) cells: bool,
+}
+
 /// The chain as a view shows it.
-pub(crate) fn of(view: &ChainView, network_id: u64, told: &Told) -> Result<ChainStatus, ReadError> {
+pub(crate) fn of(view: &ChainView, offer: Offer, told: &Told) -> Result<ChainStatus, ReadError> {
     let (spec, head) = (view.spec(), view.head_header());
     let total_difficulty = view.total_difficulty(view.head())?;
     let terminal = spec.consensus.terminal_total_difficulty();
     let reached = total_difficulty.zip(terminal).is_some_and(|(total, terminal)| total >= terminal);
     let is_merged = spec.consensus.is_proof_of_stake(head) || reached || (told.get() && terminal.is_some());
     Ok(ChainStatus {
-        network_id,
+        network_id: offer.network_id,
         genesis: spec.genesis_hash(),
         forks: spec.fork_filter(head.number, head.timestamp),
         range: BlockRange { earliest: 0, latest: view.head().number, latest_hash: view.head().hash },
@@ -48,11 +58,16 @@ pub(crate) fn of(view: &ChainView, network_id: u64, told: &Told) -> Result<Chain
         // little more, and nobody compares it.
         total_difficulty: total_difficulty.or(terminal).unwrap_or_default(),
         is_merged,
+        // Before Osaka blobs have no proofs of cells, and eth/72 has no form for others.
+        version_max: match offer.cells && spec.fork_of(head) >= Fork::Osaka {
+            true => EthVersion::V72,
+            false => EthVersion::SETTLED,
+        },
     })
 }
 
 /// Tells the network whenever the head moves, until the chain has stopped.
-pub(crate) async fn follow(chain: ChainHandle, network: NetworkHandle, network_id: u64, told: Told) {
+pub(crate) async fn follow(chain: ChainHandle, network: NetworkHandle, offer: Offer, told: Told) {
     let mut events = chain.events();
     loop {
         tokio::select! {
@@ -62,7 +77,7 @@ pub(crate) async fn follow(chain: ChainHandle, network: NetworkHandle, network_i
             },
             () = told.changed.notified() => {}
         }
-        match of(&chain.view(), network_id, &told) {
+        match of(&chain.view(), offer, &told) {
             Ok(status) => network.set_status(status),
             Err(error) => tracing::warn!(%error, "peers are not told of the new head"),
         }

@@ -56,10 +56,10 @@ pub fn answer(view: &ChainView, version: EthVersion, request: &Request) -> Resul
         Request::Receipts(request) => match version {
             EthVersion::V68 => lists(receipts(view, &request.hashes, true)?),
             EthVersion::V69 => lists(receipts(view, &request.hashes, false)?),
-            EthVersion::V70 | EthVersion::V71 => Response::Receipts(receipts_paged(view, request)?),
+            EthVersion::V70 | EthVersion::V71 | EthVersion::V72 => Response::Receipts(receipts_paged(view, request)?),
         },
         Request::BlockAccessLists(hashes) => Response::BlockAccessLists(access_lists(view, hashes)?),
-        Request::PooledTransactions(_) => return Ok(None),
+        Request::PooledTransactions(_) | Request::Cells(_) => return Ok(None),
     }))
 }
 

@@ -18,8 +18,10 @@ const ACCOUNTS: u64 = 1_000;
 const TRANSACTIONS_EACH: u64 = 10;
 /// Of every block.
 pub(super) const GAS_LIMIT: u64 = 60_000_000;
-const CHAIN_ID: u64 = 7_331;
-const BASE_FEE: u128 = 1_000_000_000;
+/// Its chain id.
+pub(crate) const CHAIN_ID: u64 = 7_331;
+/// Of the first block, in wei.
+pub(crate) const BASE_FEE: u128 = 1_000_000_000;
 /// Transactions of one batch request.
 const BATCH: usize = 500;
 /// Both pools hold all of them.
@@ -97,7 +99,8 @@ pub(super) fn payload_params(built: &Value) -> Value {
     json!([built["executionPayload"], [], BEACON_ROOT, built["executionRequests"]])
 }
 
-fn keys() -> impl Iterator<Item = (NodeKey, Address)> {
+/// The accounts.
+pub(crate) fn keys() -> impl Iterator<Item = (NodeKey, Address)> {
     (0..ACCOUNTS).map(|index| {
         // Hashes of small numbers are keys: below the order of the curve, but for one in 2^127.
         let key = NodeKey::from_bytes(&keccak256(format!("key {index}"))).expect("a key");
@@ -107,7 +110,7 @@ fn keys() -> impl Iterator<Item = (NodeKey, Address)> {
 }
 
 /// All forks up to Osaka from the start.
-pub(super) fn genesis_text() -> String {
+pub(crate) fn genesis_text() -> String {
     let mut alloc = serde_json::Map::new();
     for (_, address) in keys() {
         alloc.insert(address.to_string(), json!({ "balance": "0x3635c9adc5dea00000" }));

@@ -6,7 +6,7 @@
 #[cfg(feature = "conformance")]
 mod build;
 #[cfg(feature = "conformance")]
-mod crowd;
+pub(crate) mod crowd;
 mod engine;
 #[cfg(feature = "conformance")]
 mod p2p;

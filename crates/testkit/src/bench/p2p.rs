@@ -115,7 +115,7 @@ fn serve_round(server: &Server, blocks: &Blocks, kind: usize, round: usize) -> O
             Response::BlockHeaders(headers) => headers.len(),
             Response::BlockBodies(bodies) => bodies.len(),
             Response::Receipts(receipts) => receipts.lists.len(),
-            Response::PooledTransactions(_) | Response::BlockAccessLists(_) => 0,
+            Response::PooledTransactions(_) | Response::BlockAccessLists(_) | Response::Cells(_) => 0,
         };
     }
     let spent = cpu(server.pid()).ok_or("CPU time is known on Linux only")?.saturating_sub(before);

@@ -8,12 +8,15 @@
 //! | [`suites`] | geth's `devp2p` tool finds nothing to complain of: discv4, discv5, eth |
 //! | [`sync`] | a chain comes from geth and goes to geth, by eth/70 and by eth/68, and from Starling to Starling |
 //! | [`others`] | peers that share no code with geth or with us exchange packets with it |
+//! | `cells` | blobs go from and to geth by eth/72, whole and in part |
 //! | `invalid` | a chain with an invalid block in it, fetched from a peer, is INVALID with its last valid block ever after |
 //! | `hostile` | strangers of every bad kind cost neither the node nor its good peers anything |
 //! | `mixed` | two Starlings and two geth 1.13.15 seal a chain of proof of authority in turn and agree on every block |
 //! | `seen` | twenty nodes see each other's blocks within a second |
 //! | [`flock`] | nodes that know one bootnode find one another and agree |
 
+#[cfg(feature = "conformance")]
+pub mod cells;
 pub mod flock;
 pub mod geth;
 #[cfg(feature = "conformance")]

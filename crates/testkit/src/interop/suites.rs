@@ -1,7 +1,8 @@
 //! geth's `devp2p` tool against a running Starling.
 //!
 //! A version of the tool belongs to its own chain: the numbers and hashes of its suites are constants in it. The
-//! fixture chain `geth-ethtest` is the one of 1.17.5; the suites of discovery need no chain.
+//! fixture chain `geth-ethtest` is the one of 1.17.5; that of 1.17.10, which ends under Amsterdam's rules, lies beside
+//! the tool's source. The suites of discovery need no chain.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -42,20 +43,42 @@ const ETH_TESTS: &[&str] = &[
     "TestBlobTxWithMismatchedSidecar",
 ];
 
+/// What 1.17.10 has beside them: access lists of blocks, and cells, which are skipped where eth/72 is not spoken.
+const ETH_TESTS_ADDED: &[&str] = &["GetBlockAccessLists"];
+const ETH_TESTS_OF_CELLS: &[&str] = &["BlobTxAvailabilityFailure", "GetCells", "BlobTxWithInvalidCells"];
+
+/// The folder of the chain that 1.17.10's suite of eth belongs to, beside the programs. It ends under Amsterdam's rules.
+const CHAIN_NEWEST: &str = "devp2p-chain";
+
 /// One run of the tool.
 struct Suite {
     tool: &'static str,
     name: &'static str,
+    /// What the node is started with.
+    flags: &'static [&'static str],
     /// How many tests the tool must report as passed.
     tests: usize,
+    /// How many it may skip: it calls them passed too.
+    skipped: usize,
 }
 
+impl Suite {
+    const fn new(tool: &'static str, name: &'static str, tests: usize) -> Self {
+        Self { tool, name, flags: &[], tests, skipped: 0 }
+    }
+}
+
+const NEWEST_TESTS: usize = ETH_TESTS.len() + ETH_TESTS_ADDED.len();
+const CELLS_TESTS: usize = ETH_TESTS_OF_CELLS.len();
+
 const SUITES: &[Suite] = &[
-    Suite { tool: TOOL_OF_CHAIN, name: "discv4", tests: 15 },
-    Suite { tool: TOOL_OF_CHAIN, name: "discv5", tests: 7 },
-    Suite { tool: TOOL_OF_CHAIN, name: "eth", tests: ETH_TESTS.len() },
-    Suite { tool: TOOL_NEWEST, name: "discv4", tests: 15 },
-    Suite { tool: TOOL_NEWEST, name: "discv5", tests: 10 },
+    Suite::new(TOOL_OF_CHAIN, "discv4", 15),
+    Suite::new(TOOL_OF_CHAIN, "discv5", 7),
+    Suite::new(TOOL_OF_CHAIN, "eth", ETH_TESTS.len()),
+    Suite::new(TOOL_NEWEST, "discv4", 15),
+    Suite::new(TOOL_NEWEST, "discv5", 10),
+    Suite { skipped: CELLS_TESTS, ..Suite::new(TOOL_NEWEST, "eth", NEWEST_TESTS) },
+    Suite { flags: &["--eth72"], ..Suite::new(TOOL_NEWEST, "eth", NEWEST_TESTS + CELLS_TESTS) },
 ];
 
 /// All suites, each against a fresh node: the tests leave traces in it.
@@ -64,17 +87,53 @@ pub fn run() -> Outcome {
     let Some(chain) = find("devp2p-chain/geth-ethtest/chain.rlp") else { return Ok(()) };
     let folder = chain.parent().unwrap_or(Path::new("."));
     for suite in SUITES {
-        report.step(&format!("{} of {}", suite.name, suite.tool), || suite.run(folder));
+        let with = suite.flags.iter().map(|flag| format!(" with {flag}")).collect::<String>();
+        report.step(&format!("{} of {}{with}", suite.name, suite.tool), || suite.run(folder));
     }
     report.end()
 }
 
+/// What became of one test.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// With the reason. The tool calls it passed.
+    Skipped(String),
+}
+
+/// The tests by name, out of the tool's TAP: a line for each, then what it said, behind `#`.
+fn verdicts(said: &str) -> Vec<(String, Verdict)> {
+    let mut verdicts: Vec<(String, Verdict)> = Vec::new();
+    for line in said.lines() {
+        let (line, verdict) = match line.strip_prefix("not ") {
+            Some(rest) => (rest, Verdict::Failed),
+            None => (line, Verdict::Passed),
+        };
+        if let Some((_, name)) = line.strip_prefix("ok ").and_then(|rest| rest.split_once(' ')) {
+            verdicts.push((name.to_string(), verdict));
+        } else if let Some(why) = line.strip_prefix("# skipping: ")
+            && let Some((_, verdict @ Verdict::Passed)) = verdicts.last_mut()
+        {
+            *verdict = Verdict::Skipped(why.to_string());
+        }
+    }
+    verdicts
+}
+
 impl Suite {
-    fn run(&self, chain: &Path) -> Outcome<String> {
+    fn run(&self, fixture: &Path) -> Outcome<String> {
         let tool = peers::program(self.tool)?;
+        let newest = peers::folder().join(CHAIN_NEWEST);
+        let is_eth_of_newest = self.tool == TOOL_NEWEST && self.name == "eth";
+        if is_eth_of_newest && !newest.is_dir() {
+            return Err(format!("no {CHAIN_NEWEST}: get it with `testnet/interop/install {CHAIN_NEWEST}` (needs Go)"));
+        }
+        let chain = if is_eth_of_newest { &newest } else { fixture };
         let home = Home::with_genesis(&chain.join("genesis.json"))?;
         home.run("import", &[chain.join("chain.rlp")])?;
-        let node = Node::start_among_peers(&home, &["--addr", "127.0.0.1", "--port", "0", "--nat", "none"])?;
+        let quiet = ["--addr", "127.0.0.1", "--port", "0", "--nat", "none"];
+        let node = Node::start_among_peers(&home, &[&quiet, self.flags].concat())?;
         let mut command = Command::new(tool);
         match self.name {
             "discv4" => command.args(["discv4", "test", "--tap", "--remote", node.enode()?]),
@@ -83,18 +142,35 @@ impl Suite {
                 set_head(&node.engine, chain)?;
                 let secret = std::fs::read_to_string(home.data().join("jwt.hex"))
                     .map_err(|error| format!("jwt.hex: {error}"))?;
-                command.args(["rlpx", "eth-test", "--tap", "--run", &format!("^({})$", ETH_TESTS.join("|"))]);
+                let tests = [ETH_TESTS, ETH_TESTS_ADDED, ETH_TESTS_OF_CELLS].concat();
+                command.args(["rlpx", "eth-test", "--tap", "--run", &format!("^({})$", tests.join("|"))]);
                 command.arg("--chain").arg(chain).args(["--node", node.enode()?]);
                 command.args(["--engineapi", &node.engine.url(), "--jwtsecret", secret.trim()])
             }
         };
         let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
         let said = String::from_utf8_lossy(&output.stdout);
-        let passed = said.lines().filter(|line| line.starts_with("ok ")).count();
-        if passed == self.tests && output.status.success() {
-            return Ok(format!("{passed}/{} passed", self.tests));
+        let verdicts = verdicts(&said);
+        let count = |of: fn(&Verdict) -> bool| verdicts.iter().filter(|(_, verdict)| of(verdict)).count();
+        let passed = count(|verdict| *verdict == Verdict::Passed);
+        let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_)));
+        let mut summary = format!("{passed}/{} passed", self.tests);
+        if skipped > 0 {
+            summary += &format!(", {skipped} skipped");
         }
-        Err(format!("{passed}/{} passed\n{said}\nthe node said:\n{}", self.tests, node.log_tail()))
+        if is_eth_of_newest {
+            for (name, verdict) in &verdicts {
+                summary += &match verdict {
+                    Verdict::Passed => format!("\n  {name}: passed"),
+                    Verdict::Failed => format!("\n  {name}: FAILED"),
+                    Verdict::Skipped(why) => format!("\n  {name}: skipped, {why}"),
+                };
+            }
+        }
+        if (passed, skipped) == (self.tests, self.skipped) && output.status.success() {
+            return Ok(summary);
+        }
+        Err(format!("{summary}\n{said}\nthe node said:\n{}", node.log_tail()))
     }
 }
 
@@ -103,4 +179,22 @@ pub(crate) fn set_head(engine: &Client, chain: &Path) -> Outcome<String> {
     let answer = engine.send(&super::geth::read_json(&chain.join("headfcu.json"))?)?;
     let status = answer["result"]["payloadStatus"]["status"].as_str();
     status.map(str::to_string).ok_or_else(|| format!("the forkchoice call was answered {answer}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_skipped_is_not_called_passed() {
+        let said = "1..4\nok 1 Status\nnot ok 2 GetBlockHeaders\n# what went wrong\nok 3 GetCells\n# This test checks\n\
+                    # skipping: node negotiated eth/71, eth/72 required\nok 4 NewPooledTxs\n";
+        let expect = [
+            ("Status", Verdict::Passed),
+            ("GetBlockHeaders", Verdict::Failed),
+            ("GetCells", Verdict::Skipped("node negotiated eth/71, eth/72 required".into())),
+            ("NewPooledTxs", Verdict::Passed),
+        ];
+        assert_eq!(verdicts(said), expect.map(|(name, verdict)| (name.to_string(), verdict)));
+    }
 }

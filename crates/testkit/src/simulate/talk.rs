@@ -3,13 +3,13 @@
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Signature, TxKind, keccak256};
 use starling_chainspec::Fork;
-use starling_devp2p::eth::{BlockId, NewBlock, PooledHashes, Request, Response};
+use starling_devp2p::eth::{BlockId, EthVersion, NewBlock, PooledHashes, Request, Response};
 use starling_execution::intrinsic_gas;
 use starling_peers::Offence;
 use starling_primitives::{Address, B256, Bytes, NodeKey, PeerId, Transaction, TxHash, U256};
 use starling_txpool::{
     AccountFacts, HeadFacts, Origin, Pool, PoolConfig, PoolEvent, PooledTx, Refusal,
-    gossip::{Fault, Gossip, GossipAction, GossipConfig, GossipEvent, encode_item},
+    gossip::{Fault, Gossip, GossipAction, GossipConfig, GossipEvent, Offer, encode_item},
 };
 use std::{
     cell::RefCell,
@@ -85,7 +85,7 @@ impl Talker {
     pub(super) fn joined(&mut self, peer: PeerId, now: Instant) {
         self.peers.insert(peer);
         let pending = self.pool.content().pending.into_values().flat_map(|row| row.into_values()).collect();
-        self.event(GossipEvent::Joined { peer, pending }, now);
+        self.event(GossipEvent::Joined { peer, version: EthVersion::SETTLED, pending }, now);
     }
 
     pub(super) fn left(&mut self, peer: PeerId, now: Instant) {
@@ -153,9 +153,14 @@ impl Talker {
             GossipAction::Request { peer, request, hashes } => {
                 talk.push(Talk::Say { peer, message: Message::GetPooled { request, hashes } });
             }
+            // Nobody here speaks eth/72.
+            GossipAction::RequestCells { .. } => {}
             GossipAction::Verify(job) => {
                 let pool = &mut self.pool;
-                let verified = job.run_with(|envelope, origin| insert(pool, decode(envelope)?, origin, now));
+                let verified = job.run_with(|offer, origin| match offer {
+                    Offer::Whole(envelope) => insert(pool, decode(envelope)?, origin, now),
+                    Offer::Stripped(_) => Err(Refusal::Blobs),
+                });
                 self.event(GossipEvent::Verified(verified), now);
             }
             GossipAction::Penalise { peer, fault } => {
@@ -209,7 +214,7 @@ fn offence_of(fault: Fault) -> Offence {
         Fault::UselessAnswer | Fault::Flood => Offence::UselessAnswer,
         Fault::Unasked => Offence::UnrequestedAnswer,
         Fault::BadTransaction => Offence::BadTransaction,
-        Fault::BadAnnouncement => Offence::BadAnnouncement,
+        Fault::BadAnnouncement | Fault::BadCells => Offence::BadAnnouncement,
         Fault::BlobBroadcast => Offence::ProtocolBreach,
     }
 }
@@ -239,5 +244,5 @@ pub(super) fn on_the_wire(tx: Transaction, now: Instant) -> Bytes {
 /// An announcement of a transaction that nobody has.
 pub(super) fn invented(number: u64) -> PooledHashes {
     let hash: B256 = keccak256(number.to_be_bytes());
-    PooledHashes { types: vec![2], sizes: vec![120], hashes: vec![hash] }
+    PooledHashes { types: vec![2], sizes: vec![120], hashes: vec![hash], mask: None }
 }

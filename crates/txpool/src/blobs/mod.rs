@@ -10,10 +10,13 @@
 //!
 //! Source: [EIP-4844](https://eips.ethereum.org/EIPS/eip-4844), [EIP-7594](https://eips.ethereum.org/EIPS/eip-7594).
 
+mod cells;
 mod store;
 #[cfg(test)]
 mod tests;
 
+pub use cells::{Stripped, cells_list};
+pub(crate) use cells::{sizes_bytes, strip};
 pub use store::BlobStore;
 
 use crate::Refusal;
@@ -102,8 +105,13 @@ pub(crate) fn join(tx: &Transaction, sidecar: &BlobTransactionSidecarVariant) ->
     Some(Travelling::Eip4844(Signed::new_unchecked(whole, *signed.signature(), *signed.hash())).encoded_2718().into())
 }
 
-/// The cheap half of the checks: as many blobs, commitments and proofs as hashes, and the hashes of those commitments.
-pub(crate) fn check_shape(tx: &Transaction, sidecar: &BlobTransactionSidecarVariant) -> Result<(), Refusal> {
+/// The cheap half of the checks: as many commitments and proofs as hashes, the hashes of those commitments, and so many
+/// blobs: as many as well, or none where it travels without.
+pub(crate) fn check_shape(
+    tx: &Transaction,
+    sidecar: &BlobTransactionSidecarVariant,
+    blobs_expected: usize,
+) -> Result<(), Refusal> {
     let hashes = tx.blob_versioned_hashes().unwrap_or_default();
     let (proofs, per_blob) = match sidecar {
         BlobTransactionSidecarVariant::Eip4844(sidecar) => (sidecar.proofs.len(), 1),
@@ -111,7 +119,7 @@ pub(crate) fn check_shape(tx: &Transaction, sidecar: &BlobTransactionSidecarVari
     };
     let object = |what: String| Err(Refusal::Sidecar(what));
     let (blobs, commitments) = (sidecar.blobs().len(), sidecar.commitments().len());
-    if blobs != hashes.len() || commitments != hashes.len() || proofs != hashes.len() * per_blob {
+    if blobs != blobs_expected || commitments != hashes.len() || proofs != hashes.len() * per_blob {
         return object(format!(
             "invalid number of blobs: {} hashes, {blobs} blobs, {commitments} commitments, {proofs} proofs",
             hashes.len()

@@ -1,5 +1,7 @@
 //! Blobs through the shared pool: proofs, the disk, and the ways back from it.
 
+mod cells;
+
 use super::*;
 use crate::{
     BlobStore, JournalRecord, Origin, PoolConfig, PoolHandle,

@@ -1,6 +1,6 @@
 use super::{Verified, VerifyJob};
 use crate::PooledTx;
-use starling_devp2p::eth::PooledHashes;
+use starling_devp2p::eth::{CellMask, Cells, EthVersion, PooledHashes};
 use starling_primitives::{Bytes, PeerId, TxHash};
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ pub enum GossipEvent {
     Joined {
         /// Who.
         peer: PeerId,
+        /// The version of `eth`: since eth/72 transactions travel without their blobs.
+        version: EthVersion,
         /// What the pool has pending: the peer is told of it.
         pending: Vec<Arc<PooledTx>>,
     },
@@ -43,6 +45,15 @@ pub enum GossipEvent {
         request: u64,
         /// The answer; empty if the peer has none of them any more.
         transactions: Vec<Bytes>,
+    },
+    /// The answer to [`GossipAction::RequestCells`].
+    Cells {
+        /// Who answers.
+        peer: PeerId,
+        /// The question's number.
+        request: u64,
+        /// The answer.
+        cells: Cells,
     },
     /// A request will not be answered any more, for a reason that is known and judged elsewhere.
     Failed {
@@ -83,6 +94,17 @@ pub enum GossipAction {
         /// Which.
         hashes: Vec<TxHash>,
     },
+    /// Ask for cells of blobs; ends in `Cells` or `Failed`.
+    RequestCells {
+        /// Whom.
+        peer: PeerId,
+        /// What the answer is known by; never used twice.
+        request: u64,
+        /// Of which transactions.
+        hashes: Vec<TxHash>,
+        /// Which columns.
+        mask: CellMask,
+    },
     /// Have a worker run this; ends in `Verified`.
     Verify(VerifyJob),
     /// A peer did something wrong.
@@ -109,6 +131,8 @@ pub enum Fault {
     BadTransaction,
     /// A transaction of another type or size than it announced, or with other blobs than it names.
     BadAnnouncement,
+    /// Cells of other blobs than a transaction names, or proofs that do not prove them.
+    BadCells,
     /// A transaction with blobs sent in full, which must only be announced (EIP-4844).
     BlobBroadcast,
 }

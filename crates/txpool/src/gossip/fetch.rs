@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! announced ─► Waiting ─(a moment)─► Ready ─► Asked ─► with a worker ─► settled
-//!                                      ▲        │ time-out, left out, contradicted
-//!                                      └────────┘ by the next announcer, while there is one
+//!                                      ▲        │ ▲          │
+//!                                      │        │ └──────────┘ came without its blobs: its cells (`cells`)
+//!                                      └────────┘ time-out, left out, contradicted: by the next announcer
 //! ```
 //!
 //! Each peer has a list of what is ready to be asked of it. Whoever takes a transaction first has it; entries of other
 //! lists that are out of date are passed over when they come up, so that a step costs what it does, not what is stored.
 
-use super::{Fault, GossipAction, GossipConfig, Judgement, job::AnnouncedAs};
+use super::{Fault, GossipAction, GossipConfig, Judgement, cells, job::AnnouncedAs};
 use crate::Refusal;
 use alloy_primitives::map::HashMap;
 use rand::{rngs::StdRng, seq::SliceRandom};
@@ -23,7 +24,7 @@ use std::{
 /// How long an announced transaction may still come by itself before it is asked for.
 const ARRIVAL_WAIT: Duration = Duration::from_millis(100);
 /// How long a peer has for an answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a peer that did not answer is left alone, unless the answer comes after all.
 const SILENCE_WAIT: Duration = Duration::from_secs(30);
 /// Transactions of one request.
@@ -41,34 +42,34 @@ const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
 /// The highest transaction type that there is.
 const TX_TYPE_MAX: u8 = 4;
 /// The type of transactions with blobs.
-const BLOB_TYPE: u8 = 3;
+pub(super) const BLOB_TYPE: u8 = 3;
 
 const _: () = assert!(ANSWER_TIMEOUT.as_millis() < SILENCE_WAIT.as_millis());
 
 pub(super) struct Fetcher {
     config: GossipConfig,
     rng: StdRng,
-    wanted: HashMap<TxHash, Wanted>,
+    pub(super) wanted: HashMap<TxHash, Wanted>,
     /// In the order in which they become ready.
     waiting: VecDeque<(Instant, TxHash)>,
-    requests: BTreeMap<u64, Request>,
+    pub(super) requests: BTreeMap<u64, Request>,
     next_request: u64,
-    peers: BTreeMap<PeerId, Asked>,
+    pub(super) peers: BTreeMap<PeerId, Asked>,
     /// Peers with something to be asked and nothing under way.
     idle: BTreeSet<PeerId>,
     refused: LruMap<TxHash, Instant, ByLength>,
-    actions: VecDeque<GossipAction>,
+    pub(super) actions: VecDeque<GossipAction>,
 }
 
 /// A transaction that was announced and is not here.
 #[derive(Debug)]
-struct Wanted {
-    announcers: Vec<(PeerId, AnnouncedAs)>,
-    stage: Stage,
+pub(super) struct Wanted {
+    pub(super) announcers: Vec<(PeerId, AnnouncedAs)>,
+    pub(super) stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Waiting,
     Ready,
     /// By the request of that number, until its answer is settled.
@@ -76,18 +77,27 @@ enum Stage {
 }
 
 #[derive(Debug)]
-struct Request {
-    peer: PeerId,
-    hashes: Vec<TxHash>,
-    /// As the peer announced them. Some may come by another way before the answer, which is no fault of the peer.
-    asked: BTreeMap<TxHash, AnnouncedAs>,
+pub(super) struct Request {
+    pub(super) peer: PeerId,
+    pub(super) hashes: Vec<TxHash>,
+    pub(super) what: What,
     /// The answer is due, then, once it is overdue, the time at which the peer is given another chance.
-    until: Instant,
-    stage: RequestStage,
+    pub(super) until: Instant,
+    pub(super) stage: RequestStage,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum What {
+    /// Transactions, as the peer announced them. Some may come by another way before the answer, which is no fault of
+    /// the peer.
+    Transactions(BTreeMap<TxHash, AnnouncedAs>),
+    /// Blobs of transactions that it sent.
+    Cells(cells::Asked),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RequestStage {
+pub(super) enum RequestStage {
     Open,
     /// Its transactions are asked of others, but an answer would still be welcome.
     Overdue,
@@ -97,10 +107,10 @@ enum RequestStage {
 
 /// What there is to ask of a peer.
 #[derive(Debug, Default)]
-struct Asked {
+pub(super) struct Asked {
     ready: VecDeque<TxHash>,
     announced: usize,
-    open: Option<u64>,
+    pub(super) open: Option<u64>,
 }
 
 impl std::fmt::Debug for Fetcher {
@@ -143,17 +153,25 @@ impl Fetcher {
         let asked: Vec<TxHash> =
             open.iter().filter_map(|id| self.requests.remove(id)).flat_map(|one| one.hashes).collect();
         // Its announcements must go everywhere, or those it alone made would never be settled.
-        self.wanted.retain(|_, wanted| {
-            wanted.announcers.retain(|(announcer, _)| announcer != peer);
+        let mut passed_over = Vec::new();
+        self.wanted.retain(|hash, wanted| {
+            let Some(at) = wanted.announcers.iter().position(|(announcer, _)| announcer == peer) else { return true };
+            let (_, announced) = wanted.announcers.remove(at);
+            // Others may have been passed over for it.
+            if announced.tx_type == BLOB_TYPE && wanted.stage == Stage::Ready {
+                passed_over.push(*hash);
+            }
             !wanted.announcers.is_empty()
         });
+        passed_over.iter().for_each(|hash| self.make_ready(hash));
         asked.iter().for_each(|hash| self.ready_again(hash, &open));
     }
 
     /// A peer says that it has a transaction which the pool does not have.
-    pub(super) fn announced(&mut self, peer: PeerId, hash: TxHash, tx_type: u8, size_bytes: usize, now: Instant) {
+    pub(super) fn announced(&mut self, peer: PeerId, hash: TxHash, announced: AnnouncedAs, now: Instant) {
+        let AnnouncedAs { tx_type, size_bytes, mask } = announced;
         let fits = match tx_type {
-            BLOB_TYPE => self.config.fetch_blobs,
+            BLOB_TYPE => self.config.fetch_blobs && mask.is_none_or(|mask| mask.to_recover().is_some()),
             other => other <= TX_TYPE_MAX,
         };
         // Whether a size is too large for its type is found out on delivery, like every other lie.
@@ -165,7 +183,6 @@ impl Fetcher {
         if from.announced >= ANNOUNCED_PER_PEER_MAX {
             return;
         }
-        let announced = (peer, AnnouncedAs { tx_type, size_bytes });
         let wanted = self.wanted.entry(hash).or_insert_with(|| {
             // Those with blobs are never broadcast, so there is nothing to wait for; but one queue keeps one order.
             self.waiting.push_back((now + ARRIVAL_WAIT, hash));
@@ -174,7 +191,7 @@ impl Fetcher {
         if wanted.announcers.len() >= ANNOUNCERS_MAX || wanted.announcers.iter().any(|(id, _)| *id == peer) {
             return;
         }
-        wanted.announcers.push(announced);
+        wanted.announcers.push((peer, announced));
         from.announced += 1;
         if wanted.stage == Stage::Ready {
             from.ready.push_back(hash);
@@ -194,14 +211,19 @@ impl Fetcher {
 
     /// An answer has come: what was asked, if it was. The peer is asked for more when it is judged.
     pub(super) fn answered(&mut self, peer: &PeerId, id: u64, items: usize) -> Option<BTreeMap<TxHash, AnnouncedAs>> {
-        let is_awaited = |one: &&mut Request| one.peer == *peer && one.stage != RequestStage::Verifying;
-        let request = self.requests.get_mut(&id).filter(is_awaited)?;
+        let request = self.awaited(peer, id)?;
+        let What::Transactions(asked) = &request.what else { return None };
+        let asked = asked.clone();
         request.stage = RequestStage::Verifying;
-        let asked = request.asked.clone();
         if items == 0 {
             self.settle(peer, id, &[]);
         }
         Some(asked)
+    }
+
+    /// A request whose answer would still be welcome.
+    pub(super) fn awaited(&mut self, peer: &PeerId, id: u64) -> Option<&mut Request> {
+        self.requests.get_mut(&id).filter(|one| one.peer == *peer && one.stage != RequestStage::Verifying)
     }
 
     /// Whether a peer announced a transaction as something else.
@@ -212,14 +234,9 @@ impl Fetcher {
 
     /// A request will not be answered.
     pub(super) fn failed(&mut self, peer: &PeerId, id: u64) {
-        if self
-            .requests
-            .get(&id)
-            .is_none_or(|request| request.peer != *peer || request.stage == RequestStage::Verifying)
-        {
-            return;
+        if self.awaited(peer, id).is_some() {
+            self.settle(peer, id, &[]);
         }
-        self.settle(peer, id, &[]);
     }
 
     /// A request is over. What was left out before the last item that came, the peer does not have; what comes after
@@ -250,8 +267,8 @@ impl Fetcher {
                 self.refused.insert(*hash, now + REFUSED_FOR);
                 self.forget(hash);
             }
-            Judgement::Contradicts(hash) => self.remove_announcer(hash, peer),
-            Judgement::Unasked(..) | Judgement::Garbage => {}
+            Judgement::Contradicts(hash) | Judgement::BadCells(hash) => self.remove_announcer(hash, peer),
+            Judgement::Stripped(_) | Judgement::Unasked(..) | Judgement::Garbage => {}
         }
     }
 
@@ -308,13 +325,18 @@ impl Fetcher {
         let Some(from) = self.peers.get_mut(&peer).filter(|from| from.open.is_none()) else { return };
         let id = self.next_request;
         let (mut hashes, mut asked, mut bytes) = (Vec::new(), BTreeMap::new(), 0);
+        let mut blobs = cells::Batch::default();
         while hashes.len() < REQUEST_HASHES_MAX.min(budget) {
             let Some(hash) = from.ready.pop_front() else { break };
             let Some(wanted) = self.wanted.get_mut(&hash).filter(|wanted| wanted.stage == Stage::Ready) else {
                 continue;
             };
             let Some((_, announced)) = wanted.announcers.iter().find(|(id, _)| *id == peer) else { continue };
-            if !hashes.is_empty() && bytes + announced.size_bytes > REQUEST_BYTES_MAX {
+            if announced.is_dearer_than_of(&wanted.announcers) {
+                continue;
+            }
+            let is_full = bytes + announced.size_bytes > REQUEST_BYTES_MAX || !blobs.takes(announced);
+            if !hashes.is_empty() && is_full {
                 from.ready.push_front(hash);
                 break;
             }
@@ -327,11 +349,17 @@ impl Fetcher {
             return;
         }
         from.open = Some(id);
-        self.next_request += 1;
-        let until = now + ANSWER_TIMEOUT;
-        let request = Request { peer, hashes: hashes.clone(), asked, until, stage: RequestStage::Open };
-        self.requests.insert(id, request);
+        self.open(peer, hashes.clone(), What::Transactions(asked), now);
         self.actions.push_back(GossipAction::Request { peer, request: id, hashes });
+    }
+
+    /// Notes a request with the next number, which is never used again.
+    pub(super) fn open(&mut self, peer: PeerId, hashes: Vec<TxHash>, what: What, now: Instant) -> u64 {
+        let id = self.next_request;
+        self.next_request += 1;
+        let (until, stage) = (now + ANSWER_TIMEOUT, RequestStage::Open);
+        self.requests.insert(id, Request { peer, hashes, what, until, stage });
+        id
     }
 
     /// The peer's answer is settled, or will not come: it may be asked for more.

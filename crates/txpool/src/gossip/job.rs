@@ -1,5 +1,6 @@
 use super::{Fault, decode_item, wire::tx_type};
-use crate::{Origin, PoolHandle, Refusal, blobs};
+use crate::{Origin, PoolHandle, Refusal, Stripped, blobs};
+use starling_devp2p::eth::CellMask;
 use starling_primitives::{Bytes, PeerId, TxHash};
 use starling_state::ChainView;
 use std::collections::BTreeMap;
@@ -7,18 +8,38 @@ use std::collections::BTreeMap;
 /// Bytes by which an announced size may be wrong: clients count the envelope differently.
 const SIZE_TOLERANCE_BYTES: usize = 8;
 
-/// Why transactions came.
+/// What came, and why.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    /// The peer sent them.
-    Broadcast,
-    /// We asked for them.
+    /// Transactions that the peer sent.
+    Broadcast(Vec<Bytes>),
+    /// Transactions that we asked for.
     Answer {
         /// The question's number.
         request: u64,
         /// What was asked for, as the peer announced it.
         asked: BTreeMap<TxHash, AnnouncedAs>,
+        /// What came.
+        transactions: Vec<Bytes>,
     },
+    /// Blobs that we asked for, in cells.
+    Cells {
+        /// The question's number.
+        request: u64,
+        /// Which columns came.
+        mask: CellMask,
+        /// The transactions, each with a list of cells.
+        parts: Vec<(Stripped, Bytes)>,
+    },
+}
+
+/// What is offered to the pool.
+#[derive(Debug)]
+pub enum Offer<'a> {
+    /// A transaction as it travels, with its blobs if it has any.
+    Whole(&'a Bytes),
+    /// One whose blobs are still to be fetched, if the pool would take it.
+    Stripped(&'a Stripped),
 }
 
 /// What a peer says of a transaction before it sends it.
@@ -28,12 +49,14 @@ pub struct AnnouncedAs {
     pub tx_type: u8,
     /// Its size as it travels, in bytes.
     pub size_bytes: usize,
+    /// If it travels without its blobs, the columns that the peer has of them.
+    pub mask: Option<CellMask>,
 }
 
 impl AnnouncedAs {
     /// What an honest peer would have said of this one.
     fn of(envelope: &[u8]) -> Self {
-        Self { tx_type: tx_type(envelope), size_bytes: envelope.len() }
+        Self { tx_type: tx_type(envelope), size_bytes: envelope.len(), mask: None }
     }
 
     /// Whether both can be said of one transaction.
@@ -46,7 +69,6 @@ impl AnnouncedAs {
 #[derive(Debug)]
 pub struct VerifyJob {
     peer: PeerId,
-    transactions: Vec<Bytes>,
     bytes: usize,
     delivery: Delivery,
 }
@@ -65,19 +87,23 @@ pub struct Verified {
 pub enum Judgement {
     /// The pool has it now, or had it already.
     Kept(TxHash),
+    /// Its blobs are to be fetched.
+    Stripped(Stripped),
     /// The pool does not want it.
     Refused(TxHash, Refusal),
     /// It was not asked for.
     Unasked(TxHash, AnnouncedAs),
     /// It is of another type or size than the peer announced.
     Contradicts(TxHash),
+    /// The cells that came for it are not those of its blobs, or its proofs do not prove them.
+    BadCells(TxHash),
     /// The bytes are no item of the wire.
     Garbage,
 }
 
 impl VerifyJob {
-    pub(super) fn new(peer: PeerId, transactions: Vec<Bytes>, bytes: usize, delivery: Delivery) -> Self {
-        Self { peer, transactions, bytes, delivery }
+    pub(super) fn new(peer: PeerId, bytes: usize, delivery: Delivery) -> Self {
+        Self { peer, bytes, delivery }
     }
 
     /// Whose transactions they are.
@@ -87,50 +113,107 @@ impl VerifyJob {
 
     /// What the loop is told when the job is not run: nothing was found out, and its room is free again.
     pub fn unverified(&self) -> Verified {
-        let request = match self.delivery {
-            Delivery::Broadcast => None,
-            Delivery::Answer { request, .. } => Some(request),
-        };
-        Verified { peer: self.peer, judgements: Vec::new(), bytes: self.bytes, request }
+        self.judged(Vec::new())
     }
 
-    /// Offers the transactions to the pool one after another, which recovers their senders: about 40 µs each.
+    /// Offers the transactions to the pool one after another, which recovers their senders: about 40 µs each, and some
+    /// milliseconds for each blob.
     pub fn run(self, pool: &PoolHandle, view: &ChainView) -> Verified {
-        self.run_with(|envelope, origin| pool.submit(envelope, origin, view).map(drop))
+        self.run_with(|offer, origin| match offer {
+            Offer::Whole(envelope) => pool.submit(envelope, origin, view).map(drop),
+            Offer::Stripped(stripped) => pool.check_stripped(stripped, origin, view),
+        })
     }
 
     /// The same with another pool than a shared one.
-    pub fn run_with(self, mut submit: impl FnMut(&Bytes, Origin) -> Result<(), Refusal>) -> Verified {
+    pub fn run_with(self, mut submit: impl FnMut(Offer<'_>, Origin) -> Result<(), Refusal>) -> Verified {
         let origin = Origin::Peer(self.peer);
-        let judge = |item: &Bytes| {
-            let Some(envelope) = decode_item(item) else { return Judgement::Garbage };
-            let Some(hash) = blobs::hash(&envelope) else { return Judgement::Garbage };
-            if let Some(judgement) = self.delivery.object(&envelope, hash) {
-                return judgement;
+        let mut submit = |offer: Offer<'_>| submit(offer, origin);
+        let judgements = match &self.delivery {
+            Delivery::Broadcast(transactions) => {
+                transactions.iter().map(|item| judge(item, None, &mut submit)).collect()
             }
-            match submit(&envelope, origin) {
-                Ok(()) | Err(Refusal::Known(_)) => Judgement::Kept(hash),
-                Err(refusal) => Judgement::Refused(hash, refusal),
+            Delivery::Answer { asked, transactions, .. } => {
+                transactions.iter().map(|item| judge(item, Some(asked), &mut submit)).collect()
+            }
+            Delivery::Cells { mask, parts, .. } => {
+                parts.iter().map(|(stripped, list)| judge_cells(stripped, *mask, list, &mut submit)).collect()
             }
         };
-        let judgements = self.transactions.iter().map(judge).collect();
-        let request = match self.delivery {
-            Delivery::Broadcast => None,
-            Delivery::Answer { request, .. } => Some(request),
-        };
-        Verified { peer: self.peer, judgements, bytes: self.bytes, request }
+        self.judged(judgements)
+    }
+
+    fn judged(&self, judgements: Vec<Judgement>) -> Verified {
+        Verified { peer: self.peer, judgements, bytes: self.bytes, request: self.delivery.request() }
     }
 }
 
 impl Delivery {
-    /// What is to be said against what came, beside what was asked for.
-    fn object(&self, envelope: &Bytes, hash: TxHash) -> Option<Judgement> {
-        let Self::Answer { asked, .. } = self else { return None };
-        let is = AnnouncedAs::of(envelope);
-        match asked.get(&hash) {
-            None => Some(Judgement::Unasked(hash, is)),
-            Some(announced) => (!announced.fits(&is)).then_some(Judgement::Contradicts(hash)),
+    /// How many signature recoveries it may cost.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Broadcast(transactions) | Self::Answer { transactions, .. } => transactions.len(),
+            Self::Cells { parts, .. } => parts.len(),
         }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Broadcast(transactions) | Self::Answer { transactions, .. } => {
+                transactions.iter().map(|item| item.len()).sum()
+            }
+            Self::Cells { parts, .. } => parts.iter().map(|(_, list)| list.len()).sum(),
+        }
+    }
+
+    fn request(&self) -> Option<u64> {
+        match self {
+            Self::Broadcast(_) => None,
+            Self::Answer { request, .. } | Self::Cells { request, .. } => Some(*request),
+        }
+    }
+}
+
+type Asked<'a> = Option<&'a BTreeMap<TxHash, AnnouncedAs>>;
+
+fn judge(item: &Bytes, asked: Asked<'_>, submit: &mut impl FnMut(Offer<'_>) -> Result<(), Refusal>) -> Judgement {
+    let Some(envelope) = decode_item(item) else { return Judgement::Garbage };
+    let Some(hash) = blobs::hash(&envelope) else { return Judgement::Garbage };
+    let mut comes_stripped = false;
+    if let Some(asked) = asked {
+        let is = AnnouncedAs::of(&envelope);
+        match asked.get(&hash) {
+            None => return Judgement::Unasked(hash, is),
+            Some(announced) if !announced.fits(&is) => return Judgement::Contradicts(hash),
+            Some(announced) => comes_stripped = announced.mask.is_some(),
+        }
+    }
+    if !comes_stripped {
+        return judged(hash, submit(Offer::Whole(&envelope)));
+    }
+    match Stripped::read(&envelope).and_then(|stripped| submit(Offer::Stripped(&stripped)).map(|()| stripped)) {
+        Ok(stripped) => Judgement::Stripped(stripped),
+        Err(refusal) => judged(hash, Err(refusal)),
+    }
+}
+
+/// Who sent the cells sent the proofs too, so either is its fault.
+fn judge_cells(
+    stripped: &Stripped,
+    mask: CellMask,
+    list: &[u8],
+    submit: &mut impl FnMut(Offer<'_>) -> Result<(), Refusal>,
+) -> Judgement {
+    match stripped.with_cells(mask, list).and_then(|envelope| submit(Offer::Whole(&envelope))) {
+        Err(Refusal::Sidecar(_)) => Judgement::BadCells(stripped.hash()),
+        other => judged(stripped.hash(), other),
+    }
+}
+
+fn judged(hash: TxHash, submitted: Result<(), Refusal>) -> Judgement {
+    match submitted {
+        Ok(()) | Err(Refusal::Known(_)) => Judgement::Kept(hash),
+        Err(refusal) => Judgement::Refused(hash, refusal),
     }
 }
 
@@ -138,24 +221,35 @@ impl Judgement {
     /// Which transaction it was.
     pub fn hash(&self) -> Option<TxHash> {
         match self {
-            Self::Kept(hash) | Self::Refused(hash, _) | Self::Unasked(hash, _) | Self::Contradicts(hash) => Some(*hash),
+            Self::Kept(hash) | Self::Refused(hash, _) | Self::Unasked(hash, _) => Some(*hash),
+            Self::Contradicts(hash) | Self::BadCells(hash) => Some(*hash),
+            Self::Stripped(stripped) => Some(stripped.hash()),
             Self::Garbage => None,
+        }
+    }
+
+    /// The transaction, if its blobs are to be fetched.
+    pub(super) fn stripped(self) -> Option<Stripped> {
+        match self {
+            Self::Stripped(stripped) => Some(stripped),
+            _ => None,
         }
     }
 
     /// What the peer did wrong by sending it.
     pub fn fault(&self) -> Option<Fault> {
         match self {
-            Self::Kept(_) => None,
+            Self::Kept(_) | Self::Stripped(_) => None,
             Self::Refused(_, Refusal::Sidecar(_)) => Some(Fault::BadAnnouncement),
             Self::Refused(_, refusal) => refusal.is_fault().then_some(Fault::BadTransaction),
             Self::Unasked(..) => Some(Fault::Unasked),
             Self::Contradicts(_) => Some(Fault::BadAnnouncement),
+            Self::BadCells(_) => Some(Fault::BadCells),
             Self::Garbage => Some(Fault::BadTransaction),
         }
     }
 
     pub(super) fn wastes_a_recovery(&self) -> bool {
-        !matches!(self, Self::Kept(_))
+        !matches!(self, Self::Kept(_) | Self::Stripped(_))
     }
 }

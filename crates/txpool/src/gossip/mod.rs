@@ -5,7 +5,8 @@
 //!             Joined ─►│ spread │─► Announce    hash, type and size, to the others
 //!                      └────────┘
 //!          Announced ─►┌────────┐─► Request     from one announcer after another, a batch at a time
-//!             Pooled ─►│ fetch  │
+//!             Pooled ─►│ fetch  │─► RequestCells the blobs of those that come without, from the same peer
+//!              Cells ─►│        │
 //!       Transactions ─►└────────┘─► Verify ─► worker ─► Verified
 //! ```
 //!
@@ -19,9 +20,13 @@
 //! - Announced transactions are asked for once at a time, after a short wait for a broadcast. Who does not answer is
 //!   passed over for the next announcer and is not asked again for a while.
 //! - What arrives must have been asked for and be of the announced type and size; both are compared before a signature is.
+//! - Since eth/72 a transaction comes without its blobs. What is wanted is followed by a request for cells to the same
+//!   peer, so that who sent the proofs is also who sent what they prove. We fetch whole blobs only, so whoever announces
+//!   too few columns for that is not asked.
 //! - A peer may waste only so many signature recoveries: those of accepted transactions are given back to it.
 
 mod budget;
+mod cells;
 mod event;
 mod fetch;
 mod job;
@@ -32,17 +37,17 @@ mod tests;
 mod wire;
 
 pub use event::{Fault, GossipAction, GossipEvent};
-pub use job::{AnnouncedAs, Judgement, Verified, VerifyJob};
-pub use wire::{decode_item, encode_item};
+pub use job::{AnnouncedAs, Judgement, Offer, Verified, VerifyJob};
+pub use wire::{decode_item, encode_item, encode_stripped_item};
 
 use crate::{PoolConfig, PooledTx};
 use budget::Budget;
-use fetch::Fetcher;
+use fetch::{BLOB_TYPE, Fetcher};
 use job::Delivery;
 use known::KnownSet;
 use rand::{SeedableRng, rngs::StdRng};
 use spread::Spread;
-use starling_devp2p::eth::PooledHashes;
+use starling_devp2p::eth::{Cells, EthVersion, PooledHashes};
 use starling_primitives::{Bytes, PeerId, TxHash};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -96,6 +101,7 @@ pub struct Gossip {
 
 #[derive(Debug)]
 struct Peer {
+    version: EthVersion,
     known: KnownSet,
     budget: Budget,
     unverified_bytes: usize,
@@ -117,12 +123,13 @@ impl Gossip {
     /// [`Self::poll`] until it has nothing more.
     pub fn handle(&mut self, event: GossipEvent, is_known: &dyn Fn(&TxHash) -> bool, now: Instant) {
         match event {
-            GossipEvent::Joined { peer, pending } => self.joined(peer, &pending, now),
+            GossipEvent::Joined { peer, version, pending } => self.joined(peer, version, &pending, now),
             GossipEvent::Left { peer } => self.left(&peer),
             GossipEvent::Pending(txs) => self.spread_all(&txs),
             GossipEvent::Announced { peer, announced } => self.announced(peer, &announced, is_known, now),
             GossipEvent::Transactions { peer, transactions } => self.transactions(peer, transactions, now),
             GossipEvent::Pooled { peer, request, transactions } => self.pooled(peer, request, transactions, now),
+            GossipEvent::Cells { peer, request, cells } => self.cells(peer, request, cells, now),
             GossipEvent::Failed { peer, request } => self.fetcher.failed(&peer, request),
             GossipEvent::Verified(verified) => self.verified(verified, now),
         }
@@ -146,9 +153,9 @@ impl Gossip {
         self.fetcher.next_deadline()
     }
 
-    fn joined(&mut self, peer: PeerId, pending: &[Arc<PooledTx>], now: Instant) {
-        let known = KnownSet::default();
-        self.peers.insert(peer, Peer { known, budget: Budget::new(now), unverified_bytes: 0 });
+    fn joined(&mut self, peer: PeerId, version: EthVersion, pending: &[Arc<PooledTx>], now: Instant) {
+        let (known, budget) = (KnownSet::default(), Budget::new(now));
+        self.peers.insert(peer, Peer { version, known, budget, unverified_bytes: 0 });
         self.fetcher.joined(peer);
         let spread = self.spread.announce_to(peer, pending, &mut self.peers);
         self.actions.extend(spread);
@@ -173,7 +180,9 @@ impl Gossip {
         for ((hash, kind), size) in announced.hashes.iter().zip(&announced.types).zip(&announced.sizes) {
             from.known.insert(hash);
             if !is_known(hash) {
-                self.fetcher.announced(peer, *hash, *kind, *size as usize, now);
+                let mask = announced.mask.filter(|_| *kind == BLOB_TYPE);
+                let announced = AnnouncedAs { tx_type: *kind, size_bytes: *size as usize, mask };
+                self.fetcher.announced(peer, *hash, announced, now);
             }
         }
     }
@@ -190,7 +199,7 @@ impl Gossip {
             self.actions.push_back(GossipAction::Penalise { peer, fault: Fault::Flood });
             transactions.truncate(allowed);
         }
-        if !self.verify(peer, transactions, Delivery::Broadcast) {
+        if !self.verify(peer, Delivery::Broadcast(transactions)) {
             self.actions.push_back(GossipAction::Penalise { peer, fault: Fault::Flood });
         }
     }
@@ -204,21 +213,32 @@ impl Gossip {
             self.actions.push_back(GossipAction::Penalise { peer, fault: Fault::UselessAnswer });
             return;
         }
-        if let Some(from) = self.peers.get_mut(&peer) {
-            from.budget.take(transactions.len(), now);
+        self.verify_answer(peer, request, Delivery::Answer { request, asked, transactions }, now);
+    }
+
+    fn cells(&mut self, peer: PeerId, request: u64, cells: Cells, now: Instant) {
+        match self.fetcher.cells_answered(&peer, request, cells) {
+            Ok(delivery) => self.verify_answer(peer, request, delivery, now),
+            Err(fault) => self.penalise(peer, fault),
         }
-        if !self.verify(peer, transactions, Delivery::Answer { request, asked }) {
+    }
+
+    fn verify_answer(&mut self, peer: PeerId, request: u64, delivery: Delivery, now: Instant) {
+        if let Some(from) = self.peers.get_mut(&peer) {
+            from.budget.take(delivery.len(), now);
+        }
+        if !self.verify(peer, delivery) {
             self.fetcher.settle(&peer, request, &[]);
         }
     }
 
-    /// Hands transactions to a worker, unless too many bytes are with workers already.
-    fn verify(&mut self, peer: PeerId, transactions: Vec<Bytes>, delivery: Delivery) -> bool {
+    /// Hands what came to a worker, unless too many bytes are with workers already.
+    fn verify(&mut self, peer: PeerId, delivery: Delivery) -> bool {
         let Some(from) = self.peers.get_mut(&peer) else { return true };
-        if transactions.is_empty() {
+        if delivery.len() == 0 {
             return true;
         }
-        let bytes = transactions.iter().map(|item| item.len()).sum::<usize>();
+        let bytes = delivery.bytes();
         let first = from.unverified_bytes == 0;
         let fits = from.unverified_bytes + bytes <= UNVERIFIED_BYTES_PER_PEER_MAX
             && self.unverified_bytes + bytes <= UNVERIFIED_BYTES_MAX;
@@ -228,7 +248,7 @@ impl Gossip {
         }
         from.unverified_bytes += bytes;
         self.unverified_bytes += bytes;
-        self.actions.push_back(GossipAction::Verify(VerifyJob::new(peer, transactions, bytes, delivery)));
+        self.actions.push_back(GossipAction::Verify(VerifyJob::new(peer, bytes, delivery)));
         true
     }
 
@@ -247,18 +267,24 @@ impl Gossip {
             other => other.fault(),
         };
         if let Some(fault) = judgements.iter().filter_map(fault).max() {
-            self.actions.push_back(GossipAction::Penalise { peer, fault });
-            if fault >= Fault::BadAnnouncement {
-                // It will be dropped for that; nothing more is asked of it.
-                self.fetcher.left(&peer);
-            }
+            self.penalise(peer, fault);
         }
         for judgement in &judgements {
             self.fetcher.judged(&peer, judgement, now);
         }
         if let Some(request) = request {
             let delivered: Vec<TxHash> = judgements.iter().filter_map(Judgement::hash).collect();
+            let stripped = judgements.into_iter().filter_map(Judgement::stripped);
+            self.fetcher.ask_cells(&peer, request, stripped, now);
             self.fetcher.settle(&peer, request, &delivered);
+        }
+    }
+
+    fn penalise(&mut self, peer: PeerId, fault: Fault) {
+        self.actions.push_back(GossipAction::Penalise { peer, fault });
+        if fault >= Fault::BadAnnouncement {
+            // It will be dropped for that; nothing more is asked of it.
+            self.fetcher.left(&peer);
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::{GossipAction, Peer, encode_item};
 use crate::{Origin, PooledTx};
 use alloy_consensus::Typed2718;
-use starling_devp2p::eth::PooledHashes;
+use starling_devp2p::eth::{CellMask, EthVersion, PooledHashes};
 use starling_primitives::{Address, Bytes, PeerId, TxHash};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,6 +52,9 @@ impl Spread {
             let broadcast = tx.size_bytes <= BROADCAST_TX_BYTES_MAX && !tx.tx.is_eip4844();
             let mut item = None;
             for (id, peer) in peers.iter_mut().filter(|(_, peer)| !peer.known.contains(&tx.hash)) {
+                if !can_fetch(peer.version, tx) {
+                    continue;
+                }
                 peer.known.insert(&tx.hash);
                 let parcel = parcels.entry(*id).or_default();
                 let full = broadcast && chosen.1.contains(id);
@@ -61,7 +64,8 @@ impl Spread {
                 }
             }
         }
-        parcels.into_iter().flat_map(|(peer, parcel)| pack(peer, parcel)).collect()
+        let version = |peer: &PeerId| peers.get(peer).map_or(EthVersion::SETTLED, |peer| peer.version);
+        parcels.into_iter().flat_map(|(peer, parcel)| pack(peer, version(&peer), parcel)).collect()
     }
 
     /// One peer hears of all of these.
@@ -73,11 +77,12 @@ impl Spread {
     ) -> Vec<GossipAction> {
         let Some(peer) = peers.get_mut(&id) else { return Vec::new() };
         let mut told = Vec::new();
-        for tx in txs.iter().filter(|tx| tx.origin != Origin::Private && tx.origin != Origin::Peer(id)) {
+        let is_for_it = |tx: &PooledTx| tx.origin != Origin::Private && tx.origin != Origin::Peer(id);
+        for tx in txs.iter().filter(|tx| is_for_it(tx) && can_fetch(peer.version, tx)) {
             peer.known.insert(&tx.hash);
             told.push(&**tx);
         }
-        pack(id, Parcel { full: Vec::new(), told }).collect()
+        pack(id, peer.version, Parcel { full: Vec::new(), told }).collect()
     }
 
     /// The ⌈√n⌉ peers that get this account's transactions in full: always the same as long as the peers are.
@@ -95,7 +100,29 @@ impl Spread {
     }
 }
 
-fn pack(peer: PeerId, parcel: Parcel<'_>) -> impl Iterator<Item = GossipAction> {
+/// Whether a peer of that version could fetch it: since eth/72 blobs must have proofs of cells. The version is offered
+/// from Osaka on, which has such proofs made; what still has others then is known to the peers of before.
+fn can_fetch(version: EthVersion, tx: &PooledTx) -> bool {
+    !version.has_cells() || !tx.tx.is_eip4844() || tx.stripped_size_bytes().is_some()
+}
+
+/// What a peer is told of some. We have all columns of all blobs, so one mask does for them; for those without blobs it
+/// says nothing.
+fn announcement(version: EthVersion, told: &[&PooledTx]) -> PooledHashes {
+    let size = |tx: &PooledTx| match version.has_cells() {
+        true => tx.stripped_size_bytes().unwrap_or(tx.size_bytes),
+        false => tx.size_bytes,
+    };
+    let has_blobs = told.iter().any(|tx| tx.tx.is_eip4844());
+    PooledHashes {
+        types: told.iter().map(|tx| tx.tx.ty()).collect(),
+        sizes: told.iter().map(|tx| u32::try_from(size(tx)).unwrap_or(u32::MAX)).collect(),
+        hashes: told.iter().map(|tx| tx.hash).collect(),
+        mask: version.has_cells().then_some(if has_blobs { CellMask::ALL } else { CellMask::EMPTY }),
+    }
+}
+
+fn pack(peer: PeerId, version: EthVersion, parcel: Parcel<'_>) -> impl Iterator<Item = GossipAction> {
     let mut actions = Vec::new();
     let (mut transactions, mut hashes, mut bytes) = (Vec::new(), Vec::new(), 0);
     for (hash, item) in parcel.full {
@@ -112,12 +139,7 @@ fn pack(peer: PeerId, parcel: Parcel<'_>) -> impl Iterator<Item = GossipAction> 
         actions.push(GossipAction::Broadcast { peer, transactions, hashes });
     }
     for told in parcel.told.chunks(ANNOUNCEMENT_MAX) {
-        let announced = PooledHashes {
-            types: told.iter().map(|tx| tx.tx.ty()).collect(),
-            sizes: told.iter().map(|tx| u32::try_from(tx.size_bytes).unwrap_or(u32::MAX)).collect(),
-            hashes: told.iter().map(|tx| tx.hash).collect(),
-        };
-        actions.push(GossipAction::Announce { peer, announced });
+        actions.push(GossipAction::Announce { peer, announced: announcement(version, told) });
     }
     actions.into_iter()
 }

@@ -1,5 +1,7 @@
 //! Scripted rounds: events in, actions out, time by hand.
 
+mod blobs;
+
 use super::*;
 use crate::{Origin, Refusal, testing};
 use alloy_primitives::keccak256;
@@ -19,10 +21,14 @@ impl Round {
         let mut round =
             Self { gossip: Gossip::new(GossipConfig::default(), SEED), now: Instant::now(), known: BTreeSet::new() };
         for one in 1..=peers {
-            round.event(GossipEvent::Joined { peer: peer(one), pending: Vec::new() });
+            round.join(one, EthVersion::V71);
         }
         assert!(round.actions().is_empty());
         round
+    }
+
+    fn join(&mut self, who: u8, version: EthVersion) {
+        self.event(GossipEvent::Joined { peer: peer(who), version, pending: Vec::new() });
     }
 
     fn event(&mut self, event: GossipEvent) {
@@ -44,6 +50,7 @@ impl Round {
             types: txs.iter().map(|tx| tx.tx.tx_type() as u8).collect(),
             sizes: txs.iter().map(|tx| tx.size_bytes as u32).collect(),
             hashes: txs.iter().map(|tx| tx.hash).collect(),
+            mask: None,
         };
         self.event(GossipEvent::Announced { peer: peer(who), announced });
     }
@@ -128,7 +135,7 @@ fn private_ones_stay_and_those_of_a_peer_do_not_go_back() {
     let mut round = Round::new(2);
     let private = Arc::new(testing::transfer(1, 0).pooled(Origin::Private));
     round.event(GossipEvent::Pending(vec![private.clone()]));
-    round.event(GossipEvent::Joined { peer: peer(3), pending: vec![private] });
+    round.event(GossipEvent::Joined { peer: peer(3), version: EthVersion::V71, pending: vec![private] });
     assert!(round.actions().is_empty());
     let theirs = Arc::new(testing::transfer(2, 0).pooled(Origin::Peer(peer(1))));
     round.event(GossipEvent::Pending(vec![theirs]));
@@ -145,7 +152,7 @@ fn private_ones_stay_and_those_of_a_peer_do_not_go_back() {
 #[test]
 fn a_new_peer_hears_of_what_is_pending() {
     let mut round = Round::new(0);
-    round.event(GossipEvent::Joined { peer: peer(1), pending: txs(5000) });
+    round.event(GossipEvent::Joined { peer: peer(1), version: EthVersion::V71, pending: txs(5000) });
     let told: Vec<usize> = round
         .actions()
         .into_iter()
@@ -246,8 +253,12 @@ fn liars_are_found_out_before_a_signature_is_recovered() {
     let check = |change: &dyn Fn(&mut PooledHashes), answer: Vec<Bytes>, checked: usize, expect: Fault| {
         let mut round = Round::new(1);
         let mut left = checked;
-        let mut announced =
-            PooledHashes { types: vec![2], sizes: vec![honest[0].size_bytes as u32], hashes: vec![honest[0].hash] };
+        let mut announced = PooledHashes {
+            types: vec![2],
+            sizes: vec![honest[0].size_bytes as u32],
+            hashes: vec![honest[0].hash],
+            mask: None,
+        };
         change(&mut announced);
         round.event(GossipEvent::Announced { peer: peer(1), announced });
         round.pass(SOON);
@@ -303,6 +314,7 @@ fn what_comes_unasked_must_be_as_announced_too() {
         types: vec![2, 2],
         sizes: vec![300 << 10, 300 << 10],
         hashes: txs.iter().map(|tx| tx.hash).collect(),
+        mask: None,
     };
     round.event(GossipEvent::Announced { peer: peer(1), announced });
     round.pass(SOON);
@@ -354,7 +366,7 @@ fn floods_are_cut() {
     let mut round = Round::new(1);
     let many = |from: u64| {
         let hashes: Vec<_> = (from..from + 4096).map(|one| keccak256(one.to_be_bytes())).collect();
-        PooledHashes { types: vec![2; hashes.len()], sizes: vec![110; hashes.len()], hashes }
+        PooledHashes { types: vec![2; hashes.len()], sizes: vec![110; hashes.len()], hashes, mask: None }
     };
     for from in 0..10 {
         round.event(GossipEvent::Announced { peer: peer(1), announced: many(from * 4096) });

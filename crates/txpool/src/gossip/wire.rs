@@ -10,6 +10,14 @@ pub fn encode_item(tx: &PooledTx) -> Option<Bytes> {
     Some(if is_list(&envelope) { envelope } else { blobs::wrap(&envelope) })
 }
 
+/// The same since eth/72: without its blobs. None as well if these have other proofs than those of cells.
+pub fn encode_stripped_item(tx: &PooledTx) -> Option<Bytes> {
+    if !tx.tx.is_eip4844() {
+        return encode_item(tx);
+    }
+    Some(blobs::wrap(&blobs::strip(&tx.network_bytes()?)?))
+}
+
 /// The envelope in an item of the wire; none if it is no item. The envelope itself is not read.
 pub fn decode_item(item: &Bytes) -> Option<Bytes> {
     if is_list(item) {

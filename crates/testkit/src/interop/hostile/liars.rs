@@ -53,6 +53,7 @@ fn empty(request: &Request) -> Response {
         Request::BlockBodies(_) => Response::BlockBodies(Vec::new()),
         Request::PooledTransactions(_) => Response::PooledTransactions(Vec::new()),
         Request::BlockAccessLists(_) => Response::BlockAccessLists(Vec::new()),
+        Request::Cells(_) => Response::Cells(Default::default()),
         Request::Receipts(_) => Response::Receipts(Receipts { last_block_incomplete: false, lists: Vec::new() }),
     }
 }
