@@ -6,10 +6,13 @@
 use starling_devp2p::eth::{CELLS_HASHES_MAX, CellMask, Cells, EthVersion, GetCells, SOFT_RESPONSE_BYTES};
 use starling_primitives::{B256, Bytes};
 use starling_txpool::{
-    PoolHandle, cells_list,
+    PoolHandle, PooledTx, cells_list,
     gossip::{encode_item, encode_stripped_item},
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// An answer ends before the item that would make it longer than this, in bytes; the first always goes.
 const POOLED_BYTES_MAX: usize = 2 << 20;
@@ -47,12 +50,11 @@ pub(super) fn cells(pool: &PoolHandle, request: &GetCells) -> Cells {
         return answer;
     }
     for hash in request.hashes.iter().take(CELLS_HASHES_MAX) {
-        if bytes >= SOFT_RESPONSE_BYTES || answer.hashes.contains(hash) {
-            continue;
+        if bytes >= SOFT_RESPONSE_BYTES {
+            break;
         }
-        let Some(tx) = pool.get(hash).filter(|tx| !tx.is_private() && tx.stripped_size_bytes().is_some()) else {
-            continue;
-        };
+        let is_to_be_had = |tx: &Arc<PooledTx>| !tx.is_private() && tx.stripped_size_bytes().is_some();
+        let Some(tx) = pool.get(hash).filter(|tx| is_to_be_had(tx) && !answer.hashes.contains(hash)) else { continue };
         let Some(sidecar) = tx.sidecar() else { continue };
         extended += sidecar.blobs().len() * usize::from(extends);
         if extended > EXTENDED_BLOBS_MAX {

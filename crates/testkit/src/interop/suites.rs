@@ -4,14 +4,16 @@
 //! fixture chain `geth-ethtest` is the one of 1.17.5; that of 1.17.10, which ends under Amsterdam's rules, lies beside
 //! the tool's source. The suites of discovery need no chain.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{Report, peers};
 use crate::Outcome;
 use crate::fixtures::find;
 use crate::http::Client;
-use crate::node::{Home, Node};
+use crate::node::{Home, Node, wait};
 
 /// The tool of the chain in the fixtures.
 const TOOL_OF_CHAIN: &str = "devp2p-1.17.5";
@@ -45,7 +47,14 @@ const ETH_TESTS: &[&str] = &[
 
 /// What 1.17.10 has beside them: access lists of blocks, and cells, which are skipped where eth/72 is not spoken.
 const ETH_TESTS_ADDED: &[&str] = &["GetBlockAccessLists"];
-const ETH_TESTS_OF_CELLS: &[&str] = &["BlobTxAvailabilityFailure", "GetCells", "BlobTxWithInvalidCells"];
+const ETH_TESTS_OF_CELLS: &[&str] = &["BlobTxAvailabilityFailure", "GetCells"];
+/// It announces a transaction with the nonce of one that `GetCells` has brought into the pool, at the same price. geth
+/// fetches its blobs and refuses it then; we do not fetch blobs of what the pool would not take, and the test waits
+/// without end. So it has a node of its own.
+const ETH_TESTS_ALONE: &[&str] = &["BlobTxWithInvalidCells"];
+
+/// How long the tool may take for one run.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The folder of the chain that 1.17.10's suite of eth belongs to, beside the programs. It ends under Amsterdam's rules.
 const CHAIN_NEWEST: &str = "devp2p-chain";
@@ -69,7 +78,7 @@ impl Suite {
 }
 
 const NEWEST_TESTS: usize = ETH_TESTS.len() + ETH_TESTS_ADDED.len();
-const CELLS_TESTS: usize = ETH_TESTS_OF_CELLS.len();
+const CELLS_TESTS: usize = ETH_TESTS_OF_CELLS.len() + ETH_TESTS_ALONE.len();
 
 const SUITES: &[Suite] = &[
     Suite::new(TOOL_OF_CHAIN, "discv4", 15),
@@ -97,23 +106,18 @@ pub fn run() -> Outcome {
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Passed,
-    Failed,
     /// With the reason. The tool calls it passed.
     Skipped(String),
 }
 
-/// The tests by name, out of the tool's TAP: a line for each, then what it said, behind `#`.
+/// The tests that did not fail by name, out of the tool's TAP: a line for each, then what it said, behind `#`.
 fn verdicts(said: &str) -> Vec<(String, Verdict)> {
     let mut verdicts: Vec<(String, Verdict)> = Vec::new();
     for line in said.lines() {
-        let (line, verdict) = match line.strip_prefix("not ") {
-            Some(rest) => (rest, Verdict::Failed),
-            None => (line, Verdict::Passed),
-        };
         if let Some((_, name)) = line.strip_prefix("ok ").and_then(|rest| rest.split_once(' ')) {
-            verdicts.push((name.to_string(), verdict));
+            verdicts.push((name.to_string(), Verdict::Passed));
         } else if let Some(why) = line.strip_prefix("# skipping: ")
-            && let Some((_, verdict @ Verdict::Passed)) = verdicts.last_mut()
+            && let Some((_, verdict)) = verdicts.last_mut()
         {
             *verdict = Verdict::Skipped(why.to_string());
         }
@@ -122,35 +126,20 @@ fn verdicts(said: &str) -> Vec<(String, Verdict)> {
 }
 
 impl Suite {
+    fn is_eth_of_newest(&self) -> bool {
+        self.tool == TOOL_NEWEST && self.name == "eth"
+    }
+
     fn run(&self, fixture: &Path) -> Outcome<String> {
-        let tool = peers::program(self.tool)?;
         let newest = peers::folder().join(CHAIN_NEWEST);
-        let is_eth_of_newest = self.tool == TOOL_NEWEST && self.name == "eth";
-        if is_eth_of_newest && !newest.is_dir() {
+        if self.is_eth_of_newest() && !newest.is_dir() {
             return Err(format!("no {CHAIN_NEWEST}: get it with `testnet/interop/install {CHAIN_NEWEST}` (needs Go)"));
         }
-        let chain = if is_eth_of_newest { &newest } else { fixture };
-        let home = Home::with_genesis(&chain.join("genesis.json"))?;
-        home.run("import", &[chain.join("chain.rlp")])?;
-        let quiet = ["--addr", "127.0.0.1", "--port", "0", "--nat", "none"];
-        let node = Node::start_among_peers(&home, &[&quiet, self.flags].concat())?;
-        let mut command = Command::new(tool);
-        match self.name {
-            "discv4" => command.args(["discv4", "test", "--tap", "--remote", node.enode()?]),
-            "discv5" => command.args(["discv5", "test", "--tap", node.enr()?]),
-            _ => {
-                set_head(&node.engine, chain)?;
-                let secret = std::fs::read_to_string(home.data().join("jwt.hex"))
-                    .map_err(|error| format!("jwt.hex: {error}"))?;
-                let tests = [ETH_TESTS, ETH_TESTS_ADDED, ETH_TESTS_OF_CELLS].concat();
-                command.args(["rlpx", "eth-test", "--tap", "--run", &format!("^({})$", tests.join("|"))]);
-                command.arg("--chain").arg(chain).args(["--node", node.enode()?]);
-                command.args(["--engineapi", &node.engine.url(), "--jwtsecret", secret.trim()])
-            }
-        };
-        let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let verdicts = verdicts(&said);
+        let chain = if self.is_eth_of_newest() { &newest } else { fixture };
+        let mut verdicts = self.run_some(chain, &[ETH_TESTS, ETH_TESTS_ADDED, ETH_TESTS_OF_CELLS].concat())?;
+        if self.is_eth_of_newest() {
+            verdicts.extend(self.run_some(chain, ETH_TESTS_ALONE)?);
+        }
         let count = |of: fn(&Verdict) -> bool| verdicts.iter().filter(|(_, verdict)| of(verdict)).count();
         let passed = count(|verdict| *verdict == Verdict::Passed);
         let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_)));
@@ -158,19 +147,52 @@ impl Suite {
         if skipped > 0 {
             summary += &format!(", {skipped} skipped");
         }
-        if is_eth_of_newest {
+        if self.is_eth_of_newest() {
             for (name, verdict) in &verdicts {
                 summary += &match verdict {
                     Verdict::Passed => format!("\n  {name}: passed"),
-                    Verdict::Failed => format!("\n  {name}: FAILED"),
                     Verdict::Skipped(why) => format!("\n  {name}: skipped, {why}"),
                 };
             }
         }
-        if (passed, skipped) == (self.tests, self.skipped) && output.status.success() {
-            return Ok(summary);
+        if (passed, skipped) == (self.tests, self.skipped) { Ok(summary) } else { Err(summary) }
+    }
+
+    /// Runs the suite on a fresh node, of the eth suites these tests alone. An error with all that was said if one fails.
+    fn run_some(&self, chain: &Path, tests: &[&str]) -> Outcome<Vec<(String, Verdict)>> {
+        let home = Home::with_genesis(&chain.join("genesis.json"))?;
+        home.run("import", &[chain.join("chain.rlp")])?;
+        let quiet = ["--addr", "127.0.0.1", "--port", "0", "--nat", "none"];
+        let node = Node::start_among_peers(&home, &[&quiet, self.flags].concat())?;
+        let mut command = Command::new(peers::program(self.tool)?);
+        match self.name {
+            "discv4" => command.args(["discv4", "test", "--tap", "--remote", node.enode()?]),
+            "discv5" => command.args(["discv5", "test", "--tap", node.enr()?]),
+            _ => {
+                set_head(&node.engine, chain)?;
+                let secret = std::fs::read_to_string(home.data().join("jwt.hex"))
+                    .map_err(|error| format!("jwt.hex: {error}"))?;
+                command.args(["rlpx", "eth-test", "--tap", "--run", &format!("^({})$", tests.join("|"))]);
+                command.arg("--chain").arg(chain).args(["--node", node.enode()?]);
+                command.args(["--engineapi", &node.engine.url(), "--jwtsecret", secret.trim()])
+            }
+        };
+        let file = home.beside("tool.out");
+        let output = File::create(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn();
+        let mut child = child.map_err(|error| format!("{command:?}: {error}"))?;
+        let status = wait(&mut child, TOOL_TIMEOUT)?;
+        if status.is_none() {
+            let _ = child.kill();
+            let _ = child.wait();
         }
-        Err(format!("{summary}\n{said}\nthe node said:\n{}", node.log_tail()))
+        let said = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let how = match status {
+            Some(status) if status.success() => return Ok(verdicts(&said)),
+            Some(status) => format!("the tool ended with {status}"),
+            None => format!("the tool did not end in {TOOL_TIMEOUT:?}"),
+        };
+        Err(format!("{how}\n{said}\nthe node said:\n{}", node.log_tail()))
     }
 }
 
@@ -191,7 +213,6 @@ mod tests {
                     # skipping: node negotiated eth/71, eth/72 required\nok 4 NewPooledTxs\n";
         let expect = [
             ("Status", Verdict::Passed),
-            ("GetBlockHeaders", Verdict::Failed),
             ("GetCells", Verdict::Skipped("node negotiated eth/71, eth/72 required".into())),
             ("NewPooledTxs", Verdict::Passed),
         ];
