@@ -1,7 +1,8 @@
 //! What peers are given of the pool: transactions, and cells of their blobs.
 //!
-//! The cells of columns 0 to 63 are the blobs' own bytes. The others are computed for each answer, some milliseconds a
-//! blob, so a peer may have only so much of a processor's time for them: [`Pace`].
+//! The cells of columns 0 to 63 are the blobs' own bytes. The others are computed for each answer, three milliseconds a
+//! blob, and a transaction that goes without its blobs is read with them. So a peer may have only so much of a processor's
+//! time: [`Pace`].
 
 use starling_devp2p::eth::{CELLS_HASHES_MAX, CellMask, Cells, EthVersion, GetCells, SOFT_RESPONSE_BYTES};
 use starling_primitives::{B256, Bytes};

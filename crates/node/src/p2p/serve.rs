@@ -62,8 +62,10 @@ impl Server {
             if !network.room(&peer).await {
                 return;
             }
+            // A transaction is sent without its blobs, but read with them.
             let mut pace = match request {
                 Request::Cells(_) => Some(pace.lock().await),
+                Request::PooledTransactions(_) if version.has_cells() => Some(pace.lock().await),
                 _ => None,
             };
             if let Some(pace) = &pace {

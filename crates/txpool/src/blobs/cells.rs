@@ -205,7 +205,7 @@ impl Stripped {
     }
 }
 
-/// The cells of blobs in these columns, as a list for the wire. Columns that are not the blobs' own are computed: a few
+/// The cells of blobs in these columns, as a list for the wire. Columns that are not the blobs' own are computed: three
 /// milliseconds a blob. None if that fails, which it does for no blob that was checked.
 pub fn cells_list(blobs: &[Blob], mask: CellMask) -> Option<Bytes> {
     let computed = if mask.is_subset(CellMask::DATA) {

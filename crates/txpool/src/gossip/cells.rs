@@ -59,11 +59,16 @@ impl AnnouncedAs {
         self.mask.filter(|_| self.tx_type == BLOB_TYPE).and_then(CellMask::to_recover)
     }
 
-    /// Whether blobs would have to be recovered that another announcer has whole: that takes a processor a good part of a
-    /// second for each, and who has a blob and keeps half of it back must not cost us that.
+    /// Whether its blobs would have to be recovered.
+    pub(super) fn needs_recovery(&self) -> bool {
+        self.columns_asked().is_some_and(|mask| mask != CellMask::DATA)
+    }
+
+    /// Whether they would have to be although another announcer has them whole: that takes a processor a fifth of a second
+    /// for each, and who has a blob and keeps half of it back must not cost us that.
     pub(super) fn is_dearer_than_of(&self, announcers: &[(PeerId, Self)]) -> bool {
-        let recovers = |one: &Self| one.columns_asked().is_some_and(|mask| mask != CellMask::DATA);
-        recovers(self) && announcers.iter().any(|(_, other)| other.tx_type == self.tx_type && !recovers(other))
+        let is_whole = |other: &Self| other.tx_type == self.tx_type && !other.needs_recovery();
+        self.needs_recovery() && announcers.iter().any(|(_, other)| is_whole(other))
     }
 }
 

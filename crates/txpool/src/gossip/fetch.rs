@@ -157,13 +157,13 @@ impl Fetcher {
         self.wanted.retain(|hash, wanted| {
             let Some(at) = wanted.announcers.iter().position(|(announcer, _)| announcer == peer) else { return true };
             let (_, announced) = wanted.announcers.remove(at);
-            // Others may have been passed over for it.
             if announced.tx_type == BLOB_TYPE && wanted.stage == Stage::Ready {
                 passed_over.push(*hash);
             }
             !wanted.announcers.is_empty()
         });
-        passed_over.iter().for_each(|hash| self.make_ready(hash));
+        // Those who were passed over for it are not any more.
+        passed_over.iter().for_each(|hash| self.put_ready(hash, AnnouncedAs::needs_recovery));
         asked.iter().for_each(|hash| self.ready_again(hash, &open));
     }
 
@@ -382,7 +382,13 @@ impl Fetcher {
     fn make_ready(&mut self, hash: &TxHash) {
         let Some(wanted) = self.wanted.get_mut(hash) else { return };
         wanted.stage = Stage::Ready;
-        for (peer, _) in &wanted.announcers {
+        self.put_ready(hash, |_| true);
+    }
+
+    /// Puts a transaction that is ready into the lists of those who announced it like that.
+    fn put_ready(&mut self, hash: &TxHash, announced_so: impl Fn(&AnnouncedAs) -> bool) {
+        let Some(wanted) = self.wanted.get(hash) else { return };
+        for (peer, _) in wanted.announcers.iter().filter(|(_, announced)| announced_so(announced)) {
             let Some(from) = self.peers.get_mut(peer) else { continue };
             from.ready.push_back(*hash);
             if from.open.is_none() {
