@@ -2,12 +2,14 @@ use crate::{
     BadBlock, ChainCore, ChainError, InvalidReason, RefusedBlock,
     core::{header_of, place_of},
     invalid::Verdict,
-    times::Watch,
+    times::{ImportTimes, Watch},
 };
+use alloy_consensus::Transaction as _;
 use alloy_rlp::Decodable;
 use starling_execution::{BlockError, ExecutedBlock, LookAhead};
 use starling_primitives::{
-    B256, Block, BlockRef, BranchChanges, EMPTY_OMMER_ROOT_HASH, Header, ReadError, Receipt, StateDiff, U256,
+    Address, B256, Block, BlockRef, BranchChanges, EMPTY_OMMER_ROOT_HASH, Header, ReadError, Receipt, StateDiff, U256,
+    beside,
 };
 use starling_state::StateView;
 use starling_storage::{BlockRecord, Record, View};
@@ -21,6 +23,9 @@ const OMMER_GENERATIONS: usize = 7;
 /// How long a block may take before its parent's state is given up under it: longer than any block takes on any
 /// machine, since the time that it takes says nothing of the block.
 const EXECUTION_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// From this many changes on, a microsecond each, the cache learns of a block while it is written.
+const BESIDE_MIN: usize = 256;
 
 /// What became of an imported block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +176,7 @@ impl ChainCore {
         parent_header: &Header,
         block: Arc<PreparedBlock>,
     ) -> Result<Option<U256>, Refusal> {
-        let mut watch = Watch::start();
+        let (mut watch, mut times) = (Watch::start(), ImportTimes::default());
         let clique = self.clique.at(&self.spec, &view, parent)?;
         let ancestry = ancestry(&view, parent, parent_header, &block, clique)?;
         let options = CheckOptions { seal: self.config.check_seal };
@@ -179,10 +184,11 @@ impl ChainCore {
         let checked = starling_validation::check(&self.spec, block, &ancestry, options)
             .map_err(|error| Refusal::Invalid(error.into()))?;
         let total_difficulty = total_difficulty(&ancestry, &checked);
-        watch.lap(&mut self.times.check);
+        watch.lap(&mut times.check);
 
         let state = StateView::new(view);
         self.cache.move_to(parent.hash);
+        self.cache.warm(&state, &touched(&prepared))?;
         let (values, rows) = self.cache.split(&state);
         let mut root_between = |diff: &mut StateDiff| match starling_trie::update(&rows, diff) {
             Ok(update) => Ok(update.root),
@@ -197,17 +203,21 @@ impl ChainCore {
             rule => Refusal::Invalid(rule.into()),
         })?;
 
-        watch.lap(&mut self.times.execute);
+        watch.lap(&mut times.execute);
 
         let TrieUpdate { root, branches } = starling_trie::update(&rows, &mut executed.diff)?;
         let header = executed.block.block.header.state_root;
         if root != header {
             return Err(Refusal::Invalid(InvalidReason::StateRoot { header, computed: root }));
         }
-        watch.lap(&mut self.times.root);
+        watch.lap(&mut times.root);
 
+        let (at, txs) = (executed.block.at(), executed.receipts.len());
         self.keep(executed, branches, total_difficulty)?;
-        watch.lap(&mut self.times.keep);
+        watch.lap(&mut times.keep);
+        let ImportTimes { check, execute, root, keep, .. } = times;
+        tracing::debug!(number = at.number, hash = %at.hash, txs, ?check, ?execute, ?root, ?keep, "block imported");
+        self.times += times;
         Ok(total_difficulty)
     }
 
@@ -230,10 +240,21 @@ impl ChainCore {
             diff: executed.diff,
             branches,
         });
-        self.append(Record::Block(record.clone()))?;
-        self.cache.commit(record.block.hash, &record.diff, &record.branches);
+        // The cache learns of the block while it is written. If that fails, the cache stands at a block that nobody has for a
+        // parent, and the next import empties it.
+        let cache = &mut self.cache;
+        let learn = || cache.commit(record.block.hash, &record.diff, &record.branches);
+        let changes = record.diff.accounts.len() + record.branches.count();
+        let lsn = beside(changes >= BESIDE_MIN, learn, || self.db.append(Record::Block(record.clone())))?;
+        self.written = Some(lsn);
         Ok(())
     }
+}
+
+/// The accounts that a block's transactions are sure to read.
+fn touched(block: &PreparedBlock) -> Vec<Address> {
+    let targets = block.block.body.transactions.iter().filter_map(|tx| tx.to());
+    block.senders.iter().copied().chain(targets).collect()
 }
 
 /// How the Engine API names a valid block: one from before the merge by the zero hash.

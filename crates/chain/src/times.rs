@@ -15,6 +15,16 @@ pub struct ImportTimes {
     pub head: Duration,
 }
 
+impl std::ops::AddAssign for ImportTimes {
+    fn add_assign(&mut self, other: Self) {
+        self.check += other.check;
+        self.execute += other.execute;
+        self.root += other.root;
+        self.keep += other.keep;
+        self.head += other.head;
+    }
+}
+
 /// A watch that is read once a phase.
 #[derive(Debug)]
 pub(crate) struct Watch(Instant);

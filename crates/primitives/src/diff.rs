@@ -80,6 +80,13 @@ pub struct BranchChanges {
     pub storages: Vec<StorageBranches>,
 }
 
+impl BranchChanges {
+    /// How many rows there are, of all tries.
+    pub fn count(&self) -> usize {
+        self.accounts.len() + self.storages.iter().map(|storage| storage.rows.len()).sum::<usize>()
+    }
+}
+
 /// The changed branch rows of one account's storage trie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageBranches {

@@ -5,6 +5,7 @@
 //! business, what they hash to is `trie`'s.
 
 mod account;
+mod beside;
 mod diff;
 mod intrinsic_gas;
 mod node_key;
@@ -19,13 +20,14 @@ pub use alloy_primitives::{
     Address, B64, B256, BlockHash, BlockNumber, Bloom, Bytes, Log, LogData, TxHash, U256, address, b256, bytes,
     keccak256,
 };
+pub use beside::beside;
 pub use diff::{AccountDiff, BranchChanges, BranchRow, SlotDiff, StateDiff, StorageBranches};
 pub use intrinsic_gas::IntrinsicGas;
 pub use node_key::{InvalidNodeKey, InvalidSignature, NodeKey, recover_peer};
 pub use nybbles::Nibbles;
 pub use peer_id::{InvalidPeerId, PeerId, node_id};
 pub use read::{MemoryState, ReadError, StateReader};
-pub use receipt::{Receipt, ReceiptOutcome, receipts_root};
+pub use receipt::{Receipt, ReceiptOutcome, receipts_root, receipts_root_and_bloom};
 pub use senders::{SenderError, impersonated_sender, impersonation, recover_address, recover_sender, recover_senders};
 
 /// A signed transaction as it stands in a block: EIP-2718 envelope, blobs without their sidecar.

@@ -32,10 +32,14 @@ impl Receipt {
 
     /// The consensus form: type byte (if typed) and RLP list, as in the receipt trie.
     pub fn encode_2718(&self, out: &mut dyn BufMut) {
+        self.encode_with(&self.bloom(), out);
+    }
+
+    /// The same with the bloom at hand.
+    fn encode_with(&self, bloom: &Bloom, out: &mut dyn BufMut) {
         if self.tx_type != TxType::Legacy {
             out.put_u8(self.tx_type as u8);
         }
-        let bloom = self.bloom();
         let payload = self.outcome_length() + self.cumulative_gas_used.length() + bloom.length() + self.logs.length();
         Header { list: true, payload_length: payload }.encode(out);
         self.encode_outcome(out);
@@ -121,7 +125,18 @@ impl Receipt {
 
 /// Root of the receipt trie, over the consensus forms in order.
 pub fn receipts_root(receipts: &[Receipt]) -> B256 {
-    alloy_trie::root::ordered_trie_root_with_encoder(receipts, |receipt, out| receipt.encode_2718(out))
+    receipts_root_and_bloom(receipts).0
+}
+
+/// Root of the receipt trie, and the bloom filter of all logs; each receipt's own filter is made once for both.
+pub fn receipts_root_and_bloom(receipts: &[Receipt]) -> (B256, Bloom) {
+    let blooms: Vec<_> = receipts.iter().map(|receipt| (receipt, receipt.bloom())).collect();
+    let root = alloy_trie::root::ordered_trie_root_with_encoder(&blooms, |(receipt, bloom), out| {
+        receipt.encode_with(bloom, out);
+    });
+    let mut all = Bloom::ZERO;
+    blooms.iter().for_each(|(_, bloom)| all.accrue_bloom(bloom));
+    (root, all)
 }
 
 impl Receipt {

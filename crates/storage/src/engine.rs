@@ -33,12 +33,15 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use starling_primitives::{B256, BlockRef, BranchRow, Bytes, ReadError};
+use starling_primitives::{B256, BlockRef, BranchRow, Bytes, ReadError, beside};
 use std::{
     sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 use tracing::{info, warn};
+
+/// From this many branch rows on, half a microsecond each, they are copied for readers while the journal is written.
+const BRANCHES_BESIDE_MIN: usize = 256;
 
 /// What one writer at a time may touch.
 #[derive(Debug)]
@@ -181,7 +184,14 @@ impl Engine {
             return Err(WriteError::UnknownParent(parent));
         }
         debug_assert!(rows_are_changes_of(&snapshot, record), "branch rows of {} on another state", record.block);
-        let result = writer.journal.append(RecordKind::Block, |out| encode_block(out, record));
+        // Readers want the branch rows whole, the journal wants what changed of them: one beside the other.
+        let mut branches = Bytes::new();
+        let is_large = record.branches.count() >= BRANCHES_BESIDE_MIN;
+        let result = beside(
+            is_large,
+            || branches = whole_branches(&record.branches),
+            || writer.journal.append(RecordKind::Block, |out| encode_block(out, record)),
+        );
         let (written, parts) = result.map_err(|error| self.append_error(error))?;
         let rows = &written.bytes[parts.rows.clone()];
         let place = Place {
@@ -192,7 +202,7 @@ impl Engine {
             parts,
         };
         let (header, total_difficulty) = (record.header.clone(), record.total_difficulty);
-        let layer = Layer::new(record.block, header, total_difficulty, rows, whole_branches(&record.branches), place);
+        let layer = Layer::new(record.block, header, total_difficulty, rows, branches, place);
         let span = Span::of_layer(layer).map_err(|error| self.poison(&error.to_string()))?;
         let (lsn, file) = (written.lsn, written.file);
         writer.journal.shrink();

@@ -1,8 +1,8 @@
-//! A JSON-RPC client in a page: blocking, one connection a request, loopback only.
+//! A JSON-RPC client in a page: blocking, loopback only; one connection a request, or one that is kept ([`Kept`]).
 //!
 //! It shares no code with the server it talks to, so that neither can hide a mistake of the other.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -87,17 +87,71 @@ impl Client {
             .map_err(|error| format!("HTTP {status}, not JSON ({error}): {}", String::from_utf8_lossy(&body)))
     }
 
+    /// Connects for many requests, as consensus clients do.
+    pub fn keep(&self) -> Outcome<Kept> {
+        let stream = connect(&self.address).map_err(|error| format!("{}: {error}", self.address))?;
+        Ok(Kept { client: self.clone(), stream: BufReader::new(stream) })
+    }
+
     fn post(&self, body: &[u8]) -> std::io::Result<(u16, Vec<u8>)> {
+        exchange(&self.address, &self.message(body, "Connection: close\r\n"))
+    }
+
+    /// The whole request; `more` are lines of its head.
+    fn message(&self, body: &[u8], more: &str) -> Vec<u8> {
         let authorization = match &self.secret {
             Some(secret) => format!("Authorization: Bearer {}\r\n", token(secret)),
             None => String::new(),
         };
         let head = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             {authorization}Connection: close\r\n\r\n",
+             {authorization}{more}\r\n",
             body.len()
         );
-        exchange(&self.address, &[head.as_bytes(), body].concat())
+        [head.as_bytes(), body].concat()
+    }
+}
+
+/// A connection for many requests, one at a time.
+#[derive(Debug)]
+pub struct Kept {
+    client: Client,
+    stream: BufReader<TcpStream>,
+}
+
+impl Kept {
+    /// `http://HOST:PORT`.
+    pub fn url(&self) -> String {
+        self.client.url()
+    }
+
+    /// A request that is JSON already.
+    pub fn send_text(&mut self, request: &str) -> Outcome<Value> {
+        let body = self.post(request.as_bytes()).map_err(|error| format!("{}: {error}", self.client.address))?;
+        serde_json::from_slice(&body).map_err(|error| format!("not JSON ({error}): {}", String::from_utf8_lossy(&body)))
+    }
+
+    fn post(&mut self, body: &[u8]) -> std::io::Result<Vec<u8>> {
+        self.stream.get_mut().write_all(&self.client.message(body, ""))?;
+        let mut line = String::new();
+        let mut length = None;
+        loop {
+            line.clear();
+            if self.stream.read_line(&mut line)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            match line.trim_end().split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.trim().parse().ok();
+                }
+                None if line.trim_end().is_empty() => break,
+                _ => {}
+            }
+        }
+        let length: usize = length.ok_or_else(|| std::io::Error::other("an answer without a Content-Length"))?;
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer)?;
+        Ok(answer)
     }
 }
 
@@ -108,10 +162,16 @@ pub fn get(url: &str, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
     exchange(address, request.as_bytes())
 }
 
-fn exchange(address: &str, request: &[u8]) -> std::io::Result<(u16, Vec<u8>)> {
-    let mut stream = TcpStream::connect(address)?;
+fn connect(address: &str) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    Ok(stream)
+}
+
+fn exchange(address: &str, request: &[u8]) -> std::io::Result<(u16, Vec<u8>)> {
+    let mut stream = connect(address)?;
     stream.write_all(request)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

@@ -31,4 +31,4 @@ pub use difficulty::{DifficultyInput, difficulty};
 pub use error::{HeaderError, OmmerRule, TransactionRule};
 pub use ethash::{SealError, verify_seal};
 pub use header::{GAS_LIMIT_MAX, GAS_LIMIT_MIN, next_base_fee};
-pub use prepare::{PrepareError, PreparedBlock};
+pub use prepare::{PrepareError, PreparedBlock, PreparedTransactions, prepare_transactions, transactions_root};

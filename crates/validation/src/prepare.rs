@@ -70,14 +70,12 @@ impl PreparedBlock {
             Some(raw) => Some(alloy_rlp::decode_exact(raw).map_err(decode("withdrawals"))?),
             None => None,
         };
-        let transactions = decode_transactions(&parts.transactions)?;
-
-        let low_s = spec.fork_of(&header) >= Fork::Homestead;
-        let senders = senders(spec, &transactions, low_s)?;
+        let (transactions_root, transactions) = prepare_transactions(spec, &header, &parts.transactions);
+        let PreparedTransactions { transactions, hashes, senders } = transactions?;
         Ok(Self {
             hash: keccak256(parts.header),
-            tx_hashes: parts.transactions.iter().map(keccak256).collect(),
-            transactions_root: ordered_trie_root_with_encoder(&parts.transactions, |tx, out| out.extend_from_slice(tx)),
+            tx_hashes: hashes,
+            transactions_root,
             ommers_hash: keccak256(parts.ommers),
             withdrawals_root: withdrawals.as_ref().map(|list| calculate_withdrawals_root(list)),
             senders,
@@ -110,6 +108,38 @@ impl PreparedBlock {
     pub fn at(&self) -> BlockRef {
         BlockRef::new(self.block.header.number, self.hash)
     }
+}
+
+/// A block's transactions with everything that can be computed from their bytes alone.
+#[derive(Debug, Clone)]
+pub struct PreparedTransactions {
+    /// Decoded, in order.
+    pub transactions: Vec<Transaction>,
+    /// Their hashes.
+    pub hashes: Vec<B256>,
+    /// Their senders.
+    pub senders: Vec<Address>,
+}
+
+/// The root of a block's transactions, each given by its EIP-2718 bytes.
+pub fn transactions_root<T: AsRef<[u8]>>(raw: &[T]) -> B256 {
+    ordered_trie_root_with_encoder(raw, |tx, out| out.extend_from_slice(tx.as_ref()))
+}
+
+/// The root of transactions and, beside it on the current rayon pool, the transactions with their senders. Of `header`
+/// only what says the fork is read: the root may be what it still lacks.
+pub fn prepare_transactions<T: AsRef<[u8]> + Sync>(
+    spec: &ChainSpec,
+    header: &Header,
+    raw: &[T],
+) -> (B256, Result<PreparedTransactions, PrepareError>) {
+    let low_s = spec.fork_of(header) >= Fork::Homestead;
+    let prepare = || {
+        let transactions = decode_transactions(raw)?;
+        let senders = senders(spec, &transactions, low_s)?;
+        Ok(PreparedTransactions { hashes: raw.iter().map(keccak256).collect(), transactions, senders })
+    };
+    rayon::join(|| transactions_root(raw), prepare)
 }
 
 /// Development chains know transactions that nobody signed; they are few and small.
@@ -167,11 +197,11 @@ fn items_of<'a>(buf: &mut &'a [u8], what: &'static str) -> Result<Vec<&'a [u8]>,
     }
 }
 
-fn decode_transactions(raw: &[&[u8]]) -> Result<Vec<Transaction>, PrepareError> {
+fn decode_transactions<T: AsRef<[u8]>>(raw: &[T]) -> Result<Vec<Transaction>, PrepareError> {
     raw.iter()
         .enumerate()
         .map(|(index, raw)| {
-            let mut rest = *raw;
+            let mut rest = raw.as_ref();
             let tx = Transaction::decode_2718(&mut rest)
                 .map_err(|error| PrepareError::Transaction { index, error: error.to_string() })?;
             match rest {

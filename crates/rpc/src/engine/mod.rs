@@ -38,7 +38,7 @@ use starling_builder::AttributesVersion;
 use starling_chain::{ImportOutcome, RefusedBlock};
 use starling_validation::PrepareError;
 use status::PayloadStatus;
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use version::PayloadVersion;
 
 pub(crate) use attributes::AttributesArgs;
@@ -88,11 +88,14 @@ async fn new_payload(
     params: Params<'static>,
     version: PayloadVersion,
 ) -> Answer<Box<RawValue>> {
+    let started = Instant::now();
     let judge = {
         let context = context.clone();
         move || payload::judge(&context, Args::new(&params)?, version)
     };
-    let status = match context.imports.run(judge).await?? {
+    let judged = context.imports.run(judge).await??;
+    let ready = started.elapsed();
+    let status = match judged {
         Judged::Settled(status) => status,
         Judged::Broken { hash, parent_hash, why } => {
             // geth names the latest valid block only where the transactions can be read.
@@ -111,5 +114,6 @@ async fn new_payload(
             PayloadStatus::of_import(outcome, hash)
         }
     };
+    tracing::debug!(?status, ?ready, took = ?started.elapsed(), "newPayload answered");
     to_json(&status)
 }

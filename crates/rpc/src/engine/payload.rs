@@ -11,18 +11,15 @@ use crate::{
     args::Args,
     hex::{Addr, Data, Hash, Quantity, Word},
 };
-use alloy_consensus::{
-    Transaction as _,
-    proofs::{calculate_withdrawals_root, ordered_trie_root_with_encoder},
-};
+use alloy_consensus::{Transaction as _, proofs::calculate_withdrawals_root};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
-use alloy_rlp::{BufMut, Encodable};
+use alloy_rlp::Encodable;
 use serde::{Deserialize, Deserializer};
 use starling_chainspec::ChainSpec;
-use starling_primitives::{EMPTY_OMMER_ROOT_HASH, Header, Transaction};
+use starling_primitives::{Block, BlockBody, EMPTY_OMMER_ROOT_HASH, Header, Transaction};
 use starling_state::{BlockId, ChainView};
-use starling_validation::{PrepareError, PreparedBlock};
+use starling_validation::{PrepareError, PreparedBlock, PreparedTransactions, prepare_transactions, transactions_root};
 
 /// Most bytes of a header's extra data.
 const EXTRA_DATA_BYTES_MAX: usize = 32;
@@ -92,12 +89,8 @@ pub(super) fn judge(context: &RpcContext, mut args: Args<'_>, version: PayloadVe
         }
         None => None,
     };
-    let header = match payload.header(beacon_root, requests_hash) {
-        Ok(header) => header,
-        Err(NotABlock(why)) => return Ok(Judged::Settled(PayloadStatus::invalid(None, why))),
-    };
     let versioned_hashes: Vec<_> = versioned_hashes.unwrap_or_default().into_iter().map(|Hash(hash)| hash).collect();
-    settle(spec, &context.chain.view(), payload, &header, &versioned_hashes)
+    settle(spec, &context.chain.view(), payload, (beacon_root, requests_hash), &versioned_hashes)
 }
 
 /// Block hash first, then whether it is known, then the rest.
@@ -105,13 +98,27 @@ fn settle(
     spec: &ChainSpec,
     view: &ChainView,
     payload: PayloadArgs,
-    header: &Header,
+    beside: (Option<B256>, Option<B256>),
     versioned_hashes: &[B256],
 ) -> Answer<Judged> {
     let invalid = |latest_valid, why: String| Ok(Judged::Settled(PayloadStatus::invalid(latest_valid, why)));
-    let (want, got) = (payload.block_hash, header.hash_slow());
+    let want = payload.block_hash;
     let kept = view.block(BlockId::Hash(want))?;
-    if want != got && !kept.as_ref().is_some_and(|kept| is_of_work(header, &kept.block.header)) {
+    // What stands in the way of a block's execution is the recovery of its senders, on all cores: so it begins before the
+    // hash is known to be right. Nobody but the consensus client can make us do it in vain.
+    let (transactions_root, transactions) = match &kept {
+        Some(_) => (transactions_root(&payload.transactions), None),
+        None => {
+            let (root, transactions) = prepare_transactions(spec, &payload.place(), &payload.transactions);
+            (root, Some(transactions))
+        }
+    };
+    let header = match payload.header(transactions_root, beside) {
+        Ok(header) => header,
+        Err(NotABlock(why)) => return invalid(None, why),
+    };
+    let got = header.hash_slow();
+    if want != got && !kept.as_ref().is_some_and(|kept| is_of_work(&header, &kept.block.header)) {
         return invalid(None, format!("blockhash mismatch, want {want}, got {got}"));
     }
     if let Some(kept) = kept {
@@ -120,10 +127,14 @@ fn settle(
             Err(NotABlock(why)) => PayloadStatus::invalid(None, why),
         }));
     }
-    match payload.block_rlp(header).and_then(|rlp| PreparedBlock::from_rlp(spec, rlp)) {
-        Err(why) => Ok(Judged::Broken { hash: want, parent_hash: payload.parent_hash, why }),
-        Ok(block) => match check_blobs(&block.block.body.transactions, versioned_hashes) {
-            Ok(()) => Ok(Judged::Block(Box::new(PreparedBlock { access_list: payload.block_access_list, ..block }))),
+    let parent_hash = payload.parent_hash;
+    let whole = payload.block_rlp(&header).and_then(|rlp| Ok((rlp, transactions.transpose()?)));
+    match whole {
+        Err(why) => Ok(Judged::Broken { hash: want, parent_hash, why }),
+        // A kept block has been answered for above.
+        Ok((_, None)) => Ok(Judged::Settled(PayloadStatus::valid(want))),
+        Ok((rlp, Some(transactions))) => match check_blobs(&transactions.transactions, versioned_hashes) {
+            Ok(()) => Ok(Judged::Block(Box::new(payload.into_block(header, want, transactions, rlp)))),
             Err(NotABlock(why)) => invalid(None, why),
         },
     }
@@ -159,8 +170,12 @@ impl PayloadArgs {
         Header { number: self.block_number, timestamp: self.timestamp, ..Header::default() }
     }
 
-    /// The header that the payload stands for.
-    fn header(&self, beacon_root: Option<B256>, requests_hash: Option<B256>) -> Result<Header, NotABlock> {
+    /// The header that the payload stands for; beside it came the parent beacon block's root and the requests' hash.
+    fn header(
+        &self,
+        transactions_root: B256,
+        (beacon_root, requests_hash): (Option<B256>, Option<B256>),
+    ) -> Result<Header, NotABlock> {
         if self.extra_data.len() > EXTRA_DATA_BYTES_MAX {
             return Err(NotABlock(format!("invalid extradata length: {}", self.extra_data.len())));
         }
@@ -173,7 +188,7 @@ impl PayloadArgs {
             ommers_hash: EMPTY_OMMER_ROOT_HASH,
             beneficiary: self.fee_recipient,
             state_root: self.state_root,
-            transactions_root: ordered_trie_root_with_encoder(&self.transactions, |tx, out| out.put_slice(tx)),
+            transactions_root,
             receipts_root: self.receipts_root,
             logs_bloom,
             difficulty: U256::ZERO,
@@ -193,6 +208,23 @@ impl PayloadArgs {
             block_access_list_hash: self.block_access_list.as_ref().map(keccak256),
             slot_number: self.slot_number,
         })
+    }
+
+    /// The block, of which all parts are at hand.
+    fn into_block(self, header: Header, hash: B256, transactions: PreparedTransactions, rlp: Bytes) -> PreparedBlock {
+        let PreparedTransactions { transactions, hashes, senders } = transactions;
+        let withdrawals = self.withdrawals.map(Into::into);
+        PreparedBlock {
+            hash,
+            tx_hashes: hashes,
+            senders,
+            transactions_root: header.transactions_root,
+            ommers_hash: EMPTY_OMMER_ROOT_HASH,
+            withdrawals_root: header.withdrawals_root,
+            access_list: self.block_access_list,
+            block: Block { header, body: BlockBody { transactions, ommers: Vec::new(), withdrawals } },
+            rlp,
+        }
     }
 
     /// The block's RLP: the header, the transactions byte for byte, no ommers, the withdrawals.

@@ -1,8 +1,9 @@
 //! newPayload beside geth: the chains of chainforge, block by block into both, and the time of each answer.
 //!
 //! Both nodes are given each block in turn, first one and then the other, so that whatever else the machine does
-//! meets both. Block after block the head follows, as under a consensus client; only newPayload is timed. CPU time is
-//! that of the whole replay after the first blocks: what a node does behind its answers, and between them, counts too.
+//! meets both. Block after block the head follows, as under a consensus client; only newPayload is timed. On a network
+//! there are seconds between two blocks, so no call is made before both nodes are idle: what one does behind its answers
+//! must not slow down the other's next. CPU time is that of the whole replay after the first blocks and counts all of it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -14,13 +15,18 @@ use serde_json::Value;
 
 use super::{GETH_CACHE, chainforge, geth_program, quantile, succeed};
 use crate::Outcome;
-use crate::http::Client;
+use crate::http::Kept;
 use crate::interop::geth::{Geth, Setup};
 use crate::memory::cpu;
 use crate::node::{Home, Node};
 
 /// Blocks that warm caches and are not counted.
 const WARM_BLOCKS: usize = 10;
+
+/// A node is idle when it has used no CPU time for this long, by the system's clock of ten milliseconds.
+const IDLE_FOR: Duration = Duration::from_millis(40);
+/// No longer than this is waited for it: far more than either does behind an answer.
+const IDLE_WAIT_MAX: Duration = Duration::from_secs(2);
 
 const USAGE: &str = "usage: testkit bench-engine [--chains NAME,NAME] [--blocks N] [--gas N] [--accounts N]";
 
@@ -118,7 +124,7 @@ fn replay(geth: &Path, folder: &Path) -> Outcome<[Figures; 2]> {
     let geth = Geth::start_with(&setup, GETH_CACHE)?;
     let home = Home::with_genesis(&genesis)?;
     let node = Node::start(&home, &[])?;
-    let engines = [&geth.engine, &node.engine];
+    let mut engines = [geth.engine.keep()?, node.engine.keep()?];
     let spent = || [geth.pid(), node.pid()].map(|pid| cpu(pid).unwrap_or_default());
     let (mut figures, mut before) = ([Figures::default(), Figures::default()], spent());
     let requests = File::open(folder.join("newpayload.jsonl")).map_err(|error| format!("newpayload.jsonl: {error}"))?;
@@ -131,7 +137,8 @@ fn replay(geth: &Path, folder: &Path) -> Outcome<[Figures; 2]> {
         // Who is first changes from block to block.
         let order = if number / 2 % 2 == 0 { [0, 1] } else { [1, 0] };
         for who in order {
-            let took = ask(engines[who], &request)?;
+            wait_until_idle(spent);
+            let took = ask(&mut engines[who], &request)?;
             if is_payload && number / 2 >= WARM_BLOCKS {
                 figures[who].payloads.push(took.as_secs_f64());
             }
@@ -144,8 +151,20 @@ fn replay(geth: &Path, folder: &Path) -> Outcome<[Figures; 2]> {
     Ok(figures)
 }
 
+/// Waits until both nodes have nothing to do.
+fn wait_until_idle(spent: impl Fn() -> [Duration; 2]) {
+    let (started, mut last, mut since) = (Instant::now(), spent(), Instant::now());
+    while since.elapsed() < IDLE_FOR && started.elapsed() < IDLE_WAIT_MAX {
+        std::thread::sleep(IDLE_FOR / 8);
+        let now = spent();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+}
+
 /// Sends a request that must be answered VALID; how long it took.
-fn ask(engine: &Client, request: &str) -> Outcome<Duration> {
+fn ask(engine: &mut Kept, request: &str) -> Outcome<Duration> {
     let started = Instant::now();
     let answer = engine.send_text(request)?;
     let took = started.elapsed();

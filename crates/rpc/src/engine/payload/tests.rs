@@ -50,7 +50,9 @@ fn block_rlp_is_the_blocks() {
     let withdrawals = vec![Withdrawal { index: 1, validator_index: 2, address: Address::ZERO, amount: 3 }];
     let payload =
         PayloadArgs { transactions: vec![legacy.clone()], withdrawals: Some(withdrawals), ..PayloadArgs::example() };
-    let Ok(header) = payload.header(None, None) else { panic!("no header") };
+    let Ok(header) = payload.header(transactions_root(&payload.transactions), (None, None)) else {
+        panic!("no header")
+    };
     let Ok(rlp) = payload.block_rlp(&header) else { panic!("no block") };
     let block: Block = alloy_rlp::decode_exact(&rlp).unwrap();
     assert_eq!(block.header, header);
@@ -77,7 +79,9 @@ fn transactions_as_items() {
 
 #[test]
 fn headers_that_cannot_be() {
-    let fails = |payload: PayloadArgs| payload.header(None, None).err().map(|NotABlock(why)| why).unwrap();
+    let fails = |payload: PayloadArgs| {
+        payload.header(transactions_root(&payload.transactions), (None, None)).err().map(|NotABlock(why)| why).unwrap()
+    };
     let example = PayloadArgs::example;
     let long = Bytes::from_static(&[0; 33]);
     assert_eq!(fails(PayloadArgs { extra_data: long.clone(), ..example() }), "invalid extradata length: 33");
