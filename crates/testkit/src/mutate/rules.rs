@@ -61,7 +61,12 @@ pub const MUTATIONS: [Mutation; 16] = [
         "BOMB_PERIOD_BLOCKS: u64 = 100_001;",
     ),
     mutation("receipt-status", BLOCK, "Status(ran.is_success())", "Status(true)"),
-    mutation("logs-bloom", BLOCK, "bloom.accrue_log(log);", "bloom.accrue_raw_log(log.address, &[]);"),
+    mutation(
+        "logs-bloom",
+        "crates/primitives/src/receipt.rs",
+        "blooms.iter().for_each(|(_, bloom)| all",
+        "blooms.iter().skip(1).for_each(|(_, bloom)| all",
+    ),
     mutation(
         "requests-hash",
         "crates/execution/src/requests.rs",
