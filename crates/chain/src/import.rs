@@ -247,6 +247,10 @@ impl ChainCore {
         let changes = record.diff.accounts.len() + record.branches.count();
         let lsn = beside(changes >= BESIDE_MIN, learn, || self.db.append(Record::Block(record.clone())))?;
         self.written = Some(lsn);
+        // Tens of thousands of pieces: whoever waits for the answer need not wait until they are given back.
+        if changes >= BESIDE_MIN {
+            rayon::spawn(move || drop(record));
+        }
         Ok(())
     }
 }

@@ -137,9 +137,11 @@ pub fn prepare_transactions<T: AsRef<[u8]> + Sync>(
     let prepare = || {
         let transactions = decode_transactions(raw)?;
         let senders = senders(spec, &transactions, low_s)?;
-        Ok(PreparedTransactions { hashes: raw.iter().map(keccak256).collect(), transactions, senders })
+        Ok((transactions, senders))
     };
-    rayon::join(|| transactions_root(raw), prepare)
+    let hash = || (transactions_root(raw), raw.iter().map(keccak256).collect());
+    let ((root, hashes), prepared) = rayon::join(hash, prepare);
+    (root, prepared.map(|(transactions, senders)| PreparedTransactions { transactions, hashes, senders }))
 }
 
 /// Development chains know transactions that nobody signed; they are few and small.
