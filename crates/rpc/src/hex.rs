@@ -3,8 +3,11 @@
 //! A *quantity* is `0x` and the number without leading zeros; *data* is `0x` and two digits a byte.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use serde::{Deserialize, Deserializer, de};
-use std::borrow::Cow;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
+use std::fmt;
 
 /// A number of at most 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +83,22 @@ pub(crate) fn from_text<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, D::Error> {
-    let text = Cow::<'de, str>::deserialize(deserializer)?;
-    parse(&text).map_err(de::Error::custom)
+    deserializer.deserialize_str(Text(parse))
+}
+
+/// Parses a string where it lies: payloads are megabytes of hex, and a copy of each text first would be felt.
+struct Text<F>(F);
+
+impl<T, F: FnOnce(&str) -> Result<T, String>> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).map_err(E::custom)
+    }
 }
 
 /// Implements `Deserialize` by a parser of the text.

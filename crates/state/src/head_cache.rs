@@ -42,6 +42,9 @@ const STORAGE_ROW_SIZE_BYTES: usize = size_of::<((B256, Nibbles), Option<Bytes>)
 /// Mean bytes of a row with its allocation: from 70 (two leaves) to 600 (sixteen branches).
 const ROW_BYTES: usize = 320;
 
+/// Addresses whose hashes are remembered while a block runs.
+const HASHES: usize = 64;
+
 /// Accounts that a thread reads in one go, a microsecond each; for less than two threads' work none is woken.
 const WARM_MIN: usize = 64;
 
@@ -86,7 +89,8 @@ impl HeadCache {
     pub fn split<'a>(&'a mut self, view: &'a StateView) -> (CachedState<'a>, CachedRows<'a>) {
         debug_assert_eq!(self.block, view.block().hash);
         let Self { values, rows, .. } = self;
-        (CachedState { view, values: RefCell::new(values) }, CachedRows { view, rows })
+        let hashes = RefCell::new([(Address::ZERO, B256::ZERO); HASHES]);
+        (CachedState { view, values: RefCell::new(values), hashes }, CachedRows { view, rows })
     }
 
     /// Writes a block's changes through: the cache then shows the state after it.
@@ -134,6 +138,19 @@ impl HeadCache {
 pub struct CachedState<'a> {
     view: &'a StateView,
     values: RefCell<&'a mut Values>,
+    /// The last addresses by their last byte, with their hashes: the slots of a contract are read one after another.
+    hashes: RefCell<[(Address, B256); HASHES]>,
+}
+
+impl CachedState<'_> {
+    fn hash(&self, address: &Address) -> B256 {
+        let known = &mut self.hashes.borrow_mut()[usize::from(address[19]) % HASHES];
+        // The hash of no address is zero.
+        if known.0 != *address || known.1.is_zero() {
+            *known = (*address, keccak256(address));
+        }
+        known.1
+    }
 }
 
 impl StateReader for CachedState<'_> {
@@ -143,7 +160,7 @@ impl StateReader for CachedState<'_> {
     }
 
     fn slot(&self, address: &Address, slot: &U256) -> Result<U256, ReadError> {
-        let key = (keccak256(address), slot_key(slot));
+        let key = (self.hash(address), slot_key(slot));
         self.values.borrow_mut().slots.get_or_read(key, || self.view.view().slot(&key.0, &key.1))
     }
 

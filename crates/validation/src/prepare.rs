@@ -139,8 +139,8 @@ pub fn prepare_transactions<T: AsRef<[u8]> + Sync>(
         let senders = senders(spec, &transactions, low_s)?;
         Ok((transactions, senders))
     };
-    let hash = || (transactions_root(raw), raw.iter().map(keccak256).collect());
-    let ((root, hashes), prepared) = rayon::join(hash, prepare);
+    let hash = || raw.iter().map(keccak256).collect();
+    let (root, (hashes, prepared)) = rayon::join(|| transactions_root(raw), || rayon::join(hash, prepare));
     (root, prepared.map(|(transactions, senders)| PreparedTransactions { transactions, hashes, senders }))
 }
 

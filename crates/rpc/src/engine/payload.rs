@@ -14,7 +14,7 @@ use crate::{
 use alloy_consensus::{Transaction as _, proofs::calculate_withdrawals_root};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
-use alloy_rlp::Encodable;
+use alloy_rlp::{BufMut, Encodable};
 use serde::{Deserialize, Deserializer};
 use starling_chainspec::ChainSpec;
 use starling_primitives::{Block, BlockBody, EMPTY_OMMER_ROOT_HASH, Header, Transaction};
@@ -58,6 +58,14 @@ pub(super) enum Judged {
     Broken { hash: B256, parent_hash: B256, why: PrepareError },
 }
 
+/// What the header names of that which comes beside the payload.
+#[derive(Debug, Clone, Copy, Default)]
+struct Outside {
+    /// Root of the parent beacon block.
+    beacon_root: Option<B256>,
+    requests_hash: Option<B256>,
+}
+
 /// A payload that is no block, in words.
 struct NotABlock(String);
 
@@ -90,54 +98,62 @@ pub(super) fn judge(context: &RpcContext, mut args: Args<'_>, version: PayloadVe
         None => None,
     };
     let versioned_hashes: Vec<_> = versioned_hashes.unwrap_or_default().into_iter().map(|Hash(hash)| hash).collect();
-    settle(spec, &context.chain.view(), payload, (beacon_root, requests_hash), &versioned_hashes)
+    let outside = Outside { beacon_root, requests_hash };
+    settle(spec, &context.chain.view(), payload, outside, &versioned_hashes)
 }
 
-/// Block hash first, then whether it is known, then the rest.
+/// Block hash first, then the rest; a block that is kept already has only its hash and its blobs to show.
 fn settle(
     spec: &ChainSpec,
     view: &ChainView,
     payload: PayloadArgs,
-    beside: (Option<B256>, Option<B256>),
+    outside: Outside,
     versioned_hashes: &[B256],
 ) -> Answer<Judged> {
-    let invalid = |latest_valid, why: String| Ok(Judged::Settled(PayloadStatus::invalid(latest_valid, why)));
+    let invalid = |NotABlock(why)| Ok(Judged::Settled(PayloadStatus::invalid(None, why)));
     let want = payload.block_hash;
-    let kept = view.block(BlockId::Hash(want))?;
+    if let Some(kept) = view.block(BlockId::Hash(want))? {
+        return match check_again(&payload, &kept.block, outside, versioned_hashes) {
+            Ok(()) => Ok(Judged::Settled(PayloadStatus::valid(want))),
+            Err(why) => invalid(why),
+        };
+    }
     // What stands in the way of a block's execution is the recovery of its senders, on all cores: so it begins before the
     // hash is known to be right. Nobody but the consensus client can make us do it in vain.
-    let (transactions_root, transactions) = match &kept {
-        Some(_) => (transactions_root(&payload.transactions), None),
-        None => {
-            let (root, transactions) = prepare_transactions(spec, &payload.place(), &payload.transactions);
-            (root, Some(transactions))
-        }
-    };
-    let header = match payload.header(transactions_root, beside) {
+    let (transactions_root, transactions) = prepare_transactions(spec, &payload.place(), &payload.transactions);
+    let header = match payload.header(transactions_root, outside) {
         Ok(header) => header,
-        Err(NotABlock(why)) => return invalid(None, why),
+        Err(why) => return invalid(why),
     };
-    let got = header.hash_slow();
-    if want != got && !kept.as_ref().is_some_and(|kept| is_of_work(&header, &kept.block.header)) {
-        return invalid(None, format!("blockhash mismatch, want {want}, got {got}"));
-    }
-    if let Some(kept) = kept {
-        return Ok(Judged::Settled(match check_blobs(&kept.block.body.transactions, versioned_hashes) {
-            Ok(()) => PayloadStatus::valid(want),
-            Err(NotABlock(why)) => PayloadStatus::invalid(None, why),
-        }));
+    if let Err(why) = check_hash(want, header.hash_slow()) {
+        return invalid(why);
     }
     let parent_hash = payload.parent_hash;
-    let whole = payload.block_rlp(&header).and_then(|rlp| Ok((rlp, transactions.transpose()?)));
-    match whole {
+    match payload.block_rlp(&header).and_then(|rlp| Ok((rlp, transactions?))) {
         Err(why) => Ok(Judged::Broken { hash: want, parent_hash, why }),
-        // A kept block has been answered for above.
-        Ok((_, None)) => Ok(Judged::Settled(PayloadStatus::valid(want))),
-        Ok((rlp, Some(transactions))) => match check_blobs(&transactions.transactions, versioned_hashes) {
+        Ok((rlp, transactions)) => match check_blobs(&transactions.transactions, versioned_hashes) {
             Ok(()) => Ok(Judged::Block(Box::new(payload.into_block(header, want, transactions, rlp)))),
-            Err(NotABlock(why)) => invalid(None, why),
+            Err(why) => invalid(why),
         },
     }
+}
+
+/// A payload that came with the hash of a kept block, which has been executed: whether it is that block.
+fn check_again(
+    payload: &PayloadArgs,
+    kept: &Block,
+    outside: Outside,
+    versioned_hashes: &[B256],
+) -> Result<(), NotABlock> {
+    let header = payload.header(transactions_root(&payload.transactions), outside)?;
+    if !is_of_work(&header, &kept.header) {
+        check_hash(payload.block_hash, header.hash_slow())?;
+    }
+    check_blobs(&kept.body.transactions, versioned_hashes)
+}
+
+fn check_hash(want: B256, got: B256) -> Result<(), NotABlock> {
+    if want == got { Ok(()) } else { Err(NotABlock(format!("blockhash mismatch, want {want}, got {got}"))) }
 }
 
 /// Whether a payload's header is that of a kept proof-of-work block (a genesis, mostly), but for the
@@ -170,12 +186,8 @@ impl PayloadArgs {
         Header { number: self.block_number, timestamp: self.timestamp, ..Header::default() }
     }
 
-    /// The header that the payload stands for; beside it came the parent beacon block's root and the requests' hash.
-    fn header(
-        &self,
-        transactions_root: B256,
-        (beacon_root, requests_hash): (Option<B256>, Option<B256>),
-    ) -> Result<Header, NotABlock> {
+    /// The header that the payload stands for.
+    fn header(&self, transactions_root: B256, outside: Outside) -> Result<Header, NotABlock> {
         if self.extra_data.len() > EXTRA_DATA_BYTES_MAX {
             return Err(NotABlock(format!("invalid extradata length: {}", self.extra_data.len())));
         }
@@ -203,8 +215,8 @@ impl PayloadArgs {
             withdrawals_root: self.withdrawals.as_ref().map(|list| calculate_withdrawals_root(list)),
             blob_gas_used: self.blob_gas_used,
             excess_blob_gas: self.excess_blob_gas,
-            parent_beacon_block_root: beacon_root,
-            requests_hash,
+            parent_beacon_block_root: outside.beacon_root,
+            requests_hash: outside.requests_hash,
             block_access_list_hash: self.block_access_list.as_ref().map(keccak256),
             slot_number: self.slot_number,
         })
@@ -229,45 +241,61 @@ impl PayloadArgs {
 
     /// The block's RLP: the header, the transactions byte for byte, no ommers, the withdrawals.
     fn block_rlp(&self, header: &Header) -> Result<Bytes, PrepareError> {
-        let mut transactions = Vec::new();
-        for (index, tx) in self.transactions.iter().enumerate() {
-            put_transaction(tx, &mut transactions)
-                .map_err(|NotABlock(error)| PrepareError::Transaction { index, error })?;
-        }
-        let list = |payload_length| alloy_rlp::Header { list: true, payload_length };
-        let mut content = Vec::with_capacity(header.length() + transactions.len() + 64);
-        header.encode(&mut content);
-        list(transactions.len()).encode(&mut content);
-        content.extend_from_slice(&transactions);
-        list(0).encode(&mut content);
+        let item =
+            |(index, tx)| BodyItem::of(tx).map_err(|NotABlock(error)| PrepareError::Transaction { index, error });
+        let transactions = self.transactions.iter().enumerate().map(item).collect::<Result<Vec<_>, _>>()?;
+        let no_ommers: [Header; 0] = [];
+        let content = header.length()
+            + alloy_rlp::list_length(&transactions)
+            + alloy_rlp::list_length(&no_ommers)
+            + self.withdrawals.as_ref().map_or(0, Encodable::length);
+        let list = alloy_rlp::Header { list: true, payload_length: content };
+        let mut rlp = Vec::with_capacity(list.length_with_payload());
+        list.encode(&mut rlp);
+        header.encode(&mut rlp);
+        alloy_rlp::encode_list(&transactions, &mut rlp);
+        alloy_rlp::encode_list(&no_ommers, &mut rlp);
         if let Some(withdrawals) = &self.withdrawals {
-            withdrawals.encode(&mut content);
+            withdrawals.encode(&mut rlp);
         }
-        let mut rlp = Vec::with_capacity(content.len() + 9);
-        list(content.len()).encode(&mut rlp);
-        rlp.extend_from_slice(&content);
         Ok(rlp.into())
     }
 }
 
-/// Adds a transaction's EIP-2718 bytes as an item of a block body: a legacy one is a list already, a typed
-/// one becomes a string. What is neither must not reach the list, where it could pose as two items.
-fn put_transaction(tx: &[u8], out: &mut Vec<u8>) -> Result<(), NotABlock> {
-    match tx.first() {
-        None => Err(NotABlock("no bytes".into())),
-        Some(0x00..=0x7f) => {
-            tx.encode(out);
-            Ok(())
-        }
-        Some(_) => {
-            let mut rest = tx;
-            match alloy_rlp::Header::decode(&mut rest) {
-                Ok(head) if head.list && head.payload_length == rest.len() => {
-                    out.extend_from_slice(tx);
-                    Ok(())
-                }
+/// A transaction's EIP-2718 bytes as an item of a block body: a legacy one is a list already, a typed one becomes a
+/// string.
+#[derive(Debug)]
+enum BodyItem<'a> {
+    List(&'a [u8]),
+    String(&'a [u8]),
+}
+
+impl<'a> BodyItem<'a> {
+    /// What is neither must not reach the body, where it could pose as two items.
+    fn of(tx: &'a Bytes) -> Result<Self, NotABlock> {
+        match tx.first() {
+            None => Err(NotABlock("no bytes".into())),
+            Some(0x00..=0x7f) => Ok(Self::String(tx)),
+            Some(_) => match alloy_rlp::Header::decode(&mut &tx[..]) {
+                Ok(head) if head.list && head.length_with_payload() == tx.len() => Ok(Self::List(tx)),
                 _ => Err(NotABlock("not one RLP list".into())),
-            }
+            },
+        }
+    }
+}
+
+impl Encodable for BodyItem<'_> {
+    fn encode(&self, out: &mut dyn BufMut) {
+        match self {
+            Self::List(whole) => out.put_slice(whole),
+            Self::String(content) => content.encode(out),
+        }
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::List(whole) => whole.len(),
+            Self::String(content) => content.length(),
         }
     }
 }
