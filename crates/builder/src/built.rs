@@ -1,5 +1,5 @@
 use alloy_eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant};
-use starling_primitives::{Address, Block, BranchChanges, Bytes, Receipt, StateDiff, U256};
+use starling_primitives::{Address, Block, BranchChanges, Bytes, Receipt, Senders, StateDiff, U256};
 use starling_validation::PreparedBlock;
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Built {
             rlp: alloy_rlp::encode(&self.block).into(),
             hash: header.hash_slow(),
             tx_hashes: self.block.body.transactions.iter().map(|tx| tx.trie_hash()).collect(),
-            senders: self.senders.clone(),
+            senders: Senders::known(self.senders.clone()),
             transactions_root: header.transactions_root,
             ommers_hash: header.ommers_hash,
             withdrawals_root: header.withdrawals_root,

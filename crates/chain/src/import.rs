@@ -233,7 +233,7 @@ impl ChainCore {
             header: executed.block.block.header.clone(),
             rlp: executed.block.rlp.clone(),
             tx_hashes: executed.block.tx_hashes.clone(),
-            senders: executed.block.senders.clone(),
+            senders: senders_of(&executed.block)?,
             receipts: Receipt::encode_stored_list(&executed.receipts),
             total_difficulty,
             access_list: executed.access_list,
@@ -255,10 +255,16 @@ impl ChainCore {
     }
 }
 
-/// The accounts that a block's transactions are sure to read.
+/// The accounts that a block's transactions are sure to read, as far as they are known.
 fn touched(block: &PreparedBlock) -> Vec<Address> {
     let targets = block.block.body.transactions.iter().filter_map(|tx| tx.to());
-    block.senders.iter().copied().chain(targets).collect()
+    block.senders.found().chain(targets).collect()
+}
+
+/// The senders of a block that was run, which has found them all.
+fn senders_of(block: &PreparedBlock) -> Result<Vec<Address>, ChainError> {
+    let senders = block.senders.all(&block.block.body.transactions);
+    senders.map_err(|error| ChainError::Internal(format!("a block ran without a sender: {error}")))
 }
 
 /// How the Engine API names a valid block: one from before the merge by the zero hash.

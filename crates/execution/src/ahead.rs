@@ -104,17 +104,18 @@ impl Work {
             BlockRules::of_block(&self.spec, header, author).for_call(CallMode { free: false, blobs_free: false });
         let mut machine = Machine::new(&rules, Overlay::new(&*self.state));
         machine.precompiles_mut().keep(self.results.clone());
-        let transactions = self.block.block.body.transactions.iter().zip(&self.block.senders);
-        for (index, (tx, sender)) in transactions.enumerate().rev() {
+        let transactions = &self.block.block.body.transactions;
+        for (index, tx) in transactions.iter().enumerate().rev() {
             if self.position.load(Ordering::Relaxed) >= index || self.results.is_full() {
                 return;
             }
             if tx.gas_limit() < TX_GAS_MIN {
                 continue;
             }
+            let Ok(sender) = self.block.senders.of(index, transactions) else { continue };
             machine.set_end(End::Past { position: self.position.clone(), index });
             // Whether it ran says nothing of the block.
-            let _ = machine.transact(tx, *sender);
+            let _ = machine.transact(tx, sender);
             machine.discard();
         }
     }

@@ -12,7 +12,7 @@ use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
 use alloy_primitives::{Address, B256, Bloom, Bytes};
 use starling_chainspec::{ChainSpec, Fork};
 use starling_primitives::{
-    BlockBody, Header, ReadError, Receipt, ReceiptOutcome, StateDiff, StateReader, Transaction, beside,
+    BlockBody, Header, ReadError, Receipt, ReceiptOutcome, Senders, StateDiff, StateReader, Transaction, beside,
     receipts_root_and_bloom,
 };
 use starling_validation::CheckedBlock;
@@ -88,14 +88,14 @@ pub fn execute_unchecked(
     parent_state: &dyn StateReader,
     root: &mut IntermediateRoot<'_>,
 ) -> Result<Computed, BlockError> {
-    run(spec, header, body, senders, parent_state, None, root)
+    run(spec, header, body, &Senders::known(senders.to_vec()), parent_state, None, root)
 }
 
 pub(crate) fn run(
     spec: &ChainSpec,
     header: &Header,
     body: &BlockBody,
-    senders: &[Address],
+    senders: &Senders,
     parent_state: &dyn StateReader,
     ahead: Option<&LookAhead>,
     root: &mut IntermediateRoot<'_>,
@@ -106,11 +106,12 @@ pub(crate) fn run(
     let author = spec.consensus.author(header).ok_or(BlockError::NoAuthor)?;
     let mut run = BlockRun::new(spec, header, author, parent_state);
     run.begin()?;
-    for (index, (tx, sender)) in body.transactions.iter().zip(senders).enumerate() {
+    for (index, tx) in body.transactions.iter().enumerate() {
+        let sender = senders.of(index, &body.transactions)?;
         if let Some(ahead) = ahead {
             ahead.reach(index, &mut run.machine);
         }
-        let receipt = run.transaction(tx, *sender, root)?;
+        let receipt = run.transaction(tx, sender, root)?;
         run.receipts.push(receipt);
     }
     run.end(body)

@@ -18,6 +18,9 @@ pub enum BlockError {
     /// A transaction may not stand in this block.
     #[error("transaction {index} ({tx_hash}): {why}")]
     Transaction { index: usize, tx_hash: B256, why: Box<TxError> },
+    /// A transaction's signature leads to no sender.
+    #[error(transparent)]
+    Sender(#[from] SenderError),
     /// The number of senders differs from the number of transactions.
     #[error("{senders} senders for {transactions} transactions")]
     Senders { senders: usize, transactions: usize },

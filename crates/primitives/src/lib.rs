@@ -28,7 +28,10 @@ pub use nybbles::Nibbles;
 pub use peer_id::{InvalidPeerId, PeerId, node_id};
 pub use read::{MemoryState, ReadError, StateReader};
 pub use receipt::{Receipt, ReceiptOutcome, receipts_root, receipts_root_and_bloom};
-pub use senders::{SenderError, impersonated_sender, impersonation, recover_address, recover_sender, recover_senders};
+pub use senders::{
+    SenderError, SenderRules, Senders, impersonated_sender, impersonation, recover_address, recover_sender,
+    recover_senders,
+};
 
 /// A signed transaction as it stands in a block: EIP-2718 envelope, blobs without their sidecar.
 pub type Transaction = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

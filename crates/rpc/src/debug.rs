@@ -70,10 +70,13 @@ fn bad_blocks(context: &RpcContext, args: Args<'_>) -> Answer<Vec<BadBlockJson>>
 }
 
 fn bad_block(BadBlock { block: bad, why }: BadBlock) -> BadBlockJson {
-    let signed = bad.block.body.transactions.iter().zip(&bad.senders).enumerate();
-    let transactions = TransactionsJson::Full(
-        signed.map(|(index, (tx, from))| TransactionJson::new(tx, *from, &bad.block.header, bad.hash, index)).collect(),
-    );
+    let transactions = &bad.block.body.transactions;
+    let json = |(index, tx)| {
+        // A bad signature may be what is wrong with the block.
+        let from = bad.senders.of(index, transactions).unwrap_or_default();
+        TransactionJson::new(tx, from, &bad.block.header, bad.hash, index)
+    };
+    let transactions = TransactionsJson::Full(transactions.iter().enumerate().map(json).collect());
     BadBlockJson {
         hash: bad.hash,
         block: BlockJson::new(&bad.block, bad.hash, bad.rlp.len(), transactions),

@@ -5,12 +5,14 @@
 
 use alloy_consensus::proofs::calculate_withdrawals_root;
 use alloy_eips::{eip2718::Decodable2718, eip4895::Withdrawals};
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::{Header as RlpHeader, PayloadView};
 use alloy_trie::root::ordered_trie_root_with_encoder;
 use starling_chainspec::{ChainSpec, Consensus, Fork};
-use starling_primitives::{
-    Block, BlockBody, BlockRef, Header, SenderError, Transaction, impersonated_sender, recover_sender, recover_senders,
+use starling_primitives::{Block, BlockBody, BlockRef, Header, SenderError, SenderRules, Senders, Transaction};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 /// A decoded block with everything that can be computed from it alone. Whether it fits anywhere is unknown.
@@ -25,7 +27,7 @@ pub struct PreparedBlock {
     /// Transaction hashes in order.
     pub tx_hashes: Vec<B256>,
     /// Senders in order.
-    pub senders: Vec<Address>,
+    pub senders: Senders,
     /// Root of the transactions as computed from the body.
     pub transactions_root: B256,
     /// Hash of the ommers as computed from the body.
@@ -72,6 +74,7 @@ impl PreparedBlock {
         };
         let (transactions_root, transactions) = prepare_transactions(spec, &header, &parts.transactions);
         let PreparedTransactions { transactions, hashes, senders } = transactions?;
+        senders.all(&transactions)?;
         Ok(Self {
             hash: keccak256(parts.header),
             tx_hashes: hashes,
@@ -104,6 +107,16 @@ impl PreparedBlock {
             && header.withdrawals_root == self.withdrawals_root
     }
 
+    /// Has the senders that are not known yet found on the current rayon pool, while the caller goes on. One thread of
+    /// the pool is left for whoever runs the block, who finds what is not found when it is needed.
+    pub fn find_senders(self: &Arc<Self>) {
+        let finders = rayon::current_num_threads().saturating_sub(1).min(self.senders.left());
+        for _ in 0..finders {
+            let block = self.clone();
+            rayon::spawn(move || while block.senders.find_next(&block.block.body.transactions) {});
+        }
+    }
+
     /// Number and hash.
     pub fn at(&self) -> BlockRef {
         BlockRef::new(self.block.header.number, self.hash)
@@ -117,8 +130,8 @@ pub struct PreparedTransactions {
     pub transactions: Vec<Transaction>,
     /// Their hashes.
     pub hashes: Vec<B256>,
-    /// Their senders.
-    pub senders: Vec<Address>,
+    /// Their senders, of which some may not be known yet.
+    pub senders: Senders,
 }
 
 /// The root of a block's transactions, each given by its EIP-2718 bytes.
@@ -126,31 +139,32 @@ pub fn transactions_root<T: AsRef<[u8]>>(raw: &[T]) -> B256 {
     ordered_trie_root_with_encoder(raw, |tx, out| out.extend_from_slice(tx.as_ref()))
 }
 
-/// The root of transactions and, beside it on the current rayon pool, the transactions with their senders. Of `header`
-/// only what says the fork is read: the root may be what it still lacks.
+/// The root of transactions and, beside it on the current rayon pool, the transactions, with as many senders as are found
+/// meanwhile. Of `header` only what says the fork is read: the root may be what it still lacks.
 pub fn prepare_transactions<T: AsRef<[u8]> + Sync>(
     spec: &ChainSpec,
     header: &Header,
     raw: &[T],
 ) -> (B256, Result<PreparedTransactions, PrepareError>) {
-    let low_s = spec.fork_of(header) >= Fork::Homestead;
+    let rules = SenderRules {
+        low_s: spec.fork_of(header) >= Fork::Homestead,
+        // Development chains know transactions that nobody signed.
+        may_be_impersonated: spec.consensus == Consensus::Dev,
+    };
+    let has_root = AtomicBool::new(false);
+    let root = || {
+        let root = transactions_root(raw);
+        has_root.store(true, Ordering::Relaxed);
+        root
+    };
     let prepare = || {
         let transactions = decode_transactions(raw)?;
-        let senders = senders(spec, &transactions, low_s)?;
-        Ok((transactions, senders))
+        let hashes = raw.iter().map(keccak256).collect();
+        let senders = Senders::unknown(transactions.len(), rules);
+        while !has_root.load(Ordering::Relaxed) && senders.find_next(&transactions) {}
+        Ok(PreparedTransactions { transactions, hashes, senders })
     };
-    let hash = || raw.iter().map(keccak256).collect();
-    let (root, (hashes, prepared)) = rayon::join(|| transactions_root(raw), || rayon::join(hash, prepare));
-    (root, prepared.map(|(transactions, senders)| PreparedTransactions { transactions, hashes, senders }))
-}
-
-/// Development chains know transactions that nobody signed; they are few and small.
-fn senders(spec: &ChainSpec, transactions: &[Transaction], low_s: bool) -> Result<Vec<Address>, SenderError> {
-    if spec.consensus != Consensus::Dev {
-        return recover_senders(transactions, low_s);
-    }
-    let sender = |tx| impersonated_sender(tx).map_or_else(|| recover_sender(tx, low_s), Ok);
-    transactions.iter().map(sender).collect()
+    rayon::join(root, prepare)
 }
 
 /// A block's RLP cut into its items, nothing decoded.

@@ -43,7 +43,8 @@ impl Chain {
         let header = &block.header;
         let fail = |error| -> ! { panic!("block {}: {error}", header.number) };
         let mut root = |diff: &mut StateDiff| Ok(state.root_after(diff));
-        let computed = execute_unchecked(spec, header, &block.body, &prepared.senders, state, &mut root)
+        let senders = prepared.senders.all(&block.body.transactions).unwrap();
+        let computed = execute_unchecked(spec, header, &block.body, &senders, state, &mut root)
             .unwrap_or_else(|error| fail(error));
         computed.agrees_with(header).unwrap_or_else(|error| fail(error));
         state.apply(&computed.diff);

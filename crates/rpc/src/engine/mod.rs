@@ -3,8 +3,8 @@
 //! Specification: <https://github.com/ethereum/execution-apis/tree/main/src/engine>, Paris to Amsterdam.
 //!
 //! ```text
-//! newPayload ─► arguments, version gate ─► header, block hash ─► known? ─► senders ─► chain.import ─► status
-//!               └──────────────── on the import pool ─────────────────────────────┘
+//! newPayload ─► arguments, version gate ─► known? ─► header, block hash ─► chain.import ─► status
+//!               └─────────────── on the import pool ────────────────┘  ├─ senders ─► (on it as well, beside)
 //! forkchoiceUpdated ─► version gate of the attributes ─► chain.set_head ─► status; attributes ─► PayloadJobs ─► id
 //! getPayload ─► version gates ─► PayloadJobs ─► payload, value, blobs, requests
 //! ```
@@ -36,7 +36,6 @@ use payload::Judged;
 use serde_json::value::RawValue;
 use starling_builder::AttributesVersion;
 use starling_chain::{ImportOutcome, RefusedBlock};
-use starling_validation::PrepareError;
 use status::PayloadStatus;
 use std::{sync::Arc, time::Instant};
 use version::PayloadVersion;
@@ -98,15 +97,14 @@ async fn new_payload(
     let status = match judged {
         Judged::Settled(status) => status,
         Judged::Broken { hash, parent_hash, why } => {
-            // geth names the latest valid block only where the transactions can be read.
-            let is_read = matches!(why, PrepareError::Sender(_));
             let words = why.to_string();
             let refused = RefusedBlock { hash, parent_hash, why: Some(why.into()), descendants: Vec::new() };
-            let latest_valid = context.chain.refuse_unseen(refused).await?;
-            PayloadStatus::invalid(latest_valid.filter(|_| is_read), words)
+            context.chain.refuse_unseen(refused).await?;
+            // As geth: of transactions that cannot be read it names no latest valid block.
+            PayloadStatus::invalid(None, words)
         }
         Judged::Block(block) => {
-            let (hash, block) = (block.hash, Arc::new(*block));
+            let hash = block.hash;
             let outcome = context.chain.import(block.clone()).await?;
             if outcome == ImportOutcome::UnknownParent {
                 (context.wanted)(Wanted::Ancestors(block));

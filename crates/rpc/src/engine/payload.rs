@@ -20,6 +20,7 @@ use starling_chainspec::ChainSpec;
 use starling_primitives::{Block, BlockBody, EMPTY_OMMER_ROOT_HASH, Header, Transaction};
 use starling_state::{BlockId, ChainView};
 use starling_validation::{PrepareError, PreparedBlock, PreparedTransactions, prepare_transactions, transactions_root};
+use std::sync::Arc;
 
 /// Most bytes of a header's extra data.
 const EXTRA_DATA_BYTES_MAX: usize = 32;
@@ -53,7 +54,7 @@ pub(super) enum Judged {
     /// Its status, without asking the chain.
     Settled(PayloadStatus),
     /// A block that is new here.
-    Block(Box<PreparedBlock>),
+    Block(Arc<PreparedBlock>),
     /// A block that cannot be read though its hash is right: the chain is to remember it, for its descendants.
     Broken { hash: B256, parent_hash: B256, why: PrepareError },
 }
@@ -69,7 +70,8 @@ struct Outside {
 /// A payload that is no block, in words.
 struct NotABlock(String);
 
-/// Reads the arguments of a newPayload, checks them and makes the block. Recovers senders: for the import pool.
+/// Reads the arguments of a newPayload, checks them and makes the block, whose senders are found on the current rayon pool
+/// from then on: for the import pool.
 pub(super) fn judge(context: &RpcContext, mut args: Args<'_>, version: PayloadVersion) -> Answer<Judged> {
     let payload: PayloadArgs = args.required()?;
     let (mut versioned_hashes, mut beacon_root, mut execution_requests) = (None, None, None);
@@ -118,8 +120,9 @@ fn settle(
             Err(why) => invalid(why),
         };
     }
-    // What stands in the way of a block's execution is the recovery of its senders, on all cores: so it begins before the
-    // hash is known to be right. Nobody but the consensus client can make us do it in vain.
+    // Recovering the senders costs more than all else that comes before the execution, and often more than that: so it
+    // begins before the hash is known to be right, and goes on while the block runs. Nobody but the consensus client can
+    // make us do it in vain.
     let (transactions_root, transactions) = prepare_transactions(spec, &payload.place(), &payload.transactions);
     let header = match payload.header(transactions_root, outside) {
         Ok(header) => header,
@@ -132,7 +135,11 @@ fn settle(
     match payload.block_rlp(&header).and_then(|rlp| Ok((rlp, transactions?))) {
         Err(why) => Ok(Judged::Broken { hash: want, parent_hash, why }),
         Ok((rlp, transactions)) => match check_blobs(&transactions.transactions, versioned_hashes) {
-            Ok(()) => Ok(Judged::Block(Box::new(payload.into_block(header, want, transactions, rlp)))),
+            Ok(()) => {
+                let block = Arc::new(payload.into_block(header, want, transactions, rlp));
+                block.find_senders();
+                Ok(Judged::Block(block))
+            }
             Err(why) => invalid(why),
         },
     }

@@ -79,6 +79,9 @@ impl Refusal {
     }
 }
 
+/// A signature that leads to no sender is found when a block is read, or as late as it runs.
+const SENDER_RULES: &[&str] = &["INVALID_SIGNATURE_VRS", "EC_RECOVERY_FAIL"];
+
 /// What does not decode is refused before any rule about its content, whatever the case is about.
 fn prepare_rules(error: &PrepareError) -> &'static [&'static str] {
     match error {
@@ -115,7 +118,7 @@ fn prepare_rules(error: &PrepareError) -> &'static [&'static str] {
             "TYPE_4_TX_CONTRACT_CREATION",
             "TYPE_3_TX_WITH_FULL_BLOBS",
         ],
-        PrepareError::Sender(_) => &["INVALID_SIGNATURE_VRS", "EC_RECOVERY_FAIL"],
+        PrepareError::Sender(_) => SENDER_RULES,
     }
 }
 
@@ -216,6 +219,7 @@ fn ommer_rules(rule: &OmmerRule) -> &'static [&'static str] {
 fn block_rules(error: &BlockError) -> &'static [&'static str] {
     match error {
         BlockError::Transaction { why, .. } => tx_rules(why),
+        BlockError::Sender(_) => SENDER_RULES,
         BlockError::SystemContractEmpty(_) => &["SYSTEM_CONTRACT_EMPTY"],
         BlockError::SystemContractFailed { .. } => &["SYSTEM_CONTRACT_CALL_FAILED"],
         BlockError::DepositLayout { .. } => &["INVALID_DEPOSIT_EVENT_LAYOUT"],
