@@ -1,5 +1,5 @@
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
-use starling_primitives::ReadError;
+use starling_primitives::{ReadError, SenderError};
 use std::time::Duration;
 
 /// Why a block does not run, or does not run to what its header says.

@@ -139,7 +139,9 @@ impl Senders {
         // Below this many the pool's hand-over costs more than it gains (28 µs a recovery).
         const PARALLEL_MIN: usize = 4;
         if self.left() >= PARALLEL_MIN {
-            (0..self.left()).into_par_iter().for_each(|_| drop(self.find_next(transactions)));
+            (0..self.left()).into_par_iter().for_each(|_| {
+                self.find_next(transactions);
+            });
         }
         (0..self.len()).map(|index| self.of(index, transactions)).collect()
     }
