@@ -5,6 +5,7 @@
 // (https://github.com/ethereum/execution-apis/tree/main/src/engine); where it allows two, both are taken.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { concat, encodeRlp, keccak256, toBeHex } from "ethers";
 import { token } from "./engine.mjs";
 import { attributesParam, forge, headerHash, newPayloadParams, versions } from "./forgery.mjs";
 
@@ -12,6 +13,8 @@ const UNSUPPORTED_FORK = -38005;
 const INVALID_PARAMS = -32602;
 // From a false block to its child: two of them stay in a slot of two seconds.
 const ADDED_SECONDS = 1;
+// A transfer of one wei on chain 32382 with a signature's form: 5 is the x of no point on the curve, so no key made it.
+const SIGNED_BY_NOBODY = concat(["0x02", encodeRlp([toBeHex(32382), "0x", "0x01", "0x174876e800", "0x5208", `0x${"aa".repeat(20)}`, "0x01", "0x", [], "0x", "0x05", "0x01"])]);
 const hash = () => `0x${randomBytes(32).toString("hex")}`;
 const quantity = (value) => `0x${BigInt(value).toString(16)}`;
 const add = (value, plus) => quantity(BigInt(value) + BigInt(plus));
@@ -164,6 +167,24 @@ export const CASES = {
     for (const raw of ["0x00", "0x", "0x05ff", "0xc0"]) {
       expectStatus(await scene.newPayload([{ ...payload, transactions: [raw] }, ...rest]), "INVALID");
     }
+  },
+
+  async "a transaction that nobody signed, its child, and forkchoices to both"(scene) {
+    // the root of a trie with one leaf: the transaction, at the nibbles 8 and 0
+    const transactionsRoot = keccak256(encodeRlp(["0x2080", SIGNED_BY_NOBODY]));
+    const [{ transactionsRoot: _, ...payload }, , ...rest] = scene.forge({ transactionsRoot, blobGasUsed: "0x0" });
+    const params = [{ ...payload, transactions: [SIGNED_BY_NOBODY] }, [], ...rest];
+    const parent = scene.tip.parent.hash;
+    for (let times = 0; times < 2; times++) {
+      expectStatus(await scene.newPayload(params), "INVALID", parent);
+      expectStatus(await scene.forkchoice({ ...scene.state, headBlockHash: payload.blockHash }), "INVALID", parent);
+    }
+    // heirs would belong to the next fork
+    if (scene.beacon.fork(scene.tip.slot + 1) !== scene.fork) return;
+    const { blockNumber, timestamp } = payload;
+    const child = scene.forge({ parentHash: payload.blockHash, number: add(blockNumber, 1), timestamp: add(timestamp, ADDED_SECONDS) });
+    expectStatus(await scene.newPayload(child), "INVALID", parent);
+    expectStatus(await scene.forkchoice({ ...scene.state, headBlockHash: child[0].blockHash }), "INVALID", parent);
   },
 
   async "forkchoices that contradict themselves"(scene) {

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! newPayload ─► arguments, version gate ─► known? ─► header, block hash ─► chain.import ─► status
-//!               └─────────────── on the import pool ────────────────┘  ├─ senders ─► (on it as well, beside)
+//!               │                          └─► senders, found beside all this ┘
+//!               └──────────── on the import pool ────────────────────┘
 //! forkchoiceUpdated ─► version gate of the attributes ─► chain.set_head ─► status; attributes ─► PayloadJobs ─► id
 //! getPayload ─► version gates ─► PayloadJobs ─► payload, value, blobs, requests
 //! ```
