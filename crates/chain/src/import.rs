@@ -247,8 +247,9 @@ impl ChainCore {
         let changes = record.diff.accounts.len() + record.branches.count();
         let lsn = beside(changes >= BESIDE_MIN, learn, || self.db.append(Record::Block(record.clone())))?;
         self.written = Some(lsn);
-        // Tens of thousands of pieces: whoever waits for the answer need not wait until they are given back.
-        if changes >= BESIDE_MIN {
+        // Tens of thousands of pieces: whoever waits for the answer need not wait until they are given back. A pool of one
+        // thread would get to it only when this thread, which may be that one, has nothing else to do.
+        if changes >= BESIDE_MIN && rayon::current_num_threads() > 1 {
             rayon::spawn(move || drop(record));
         }
         Ok(())

@@ -31,15 +31,19 @@ const PROGRAM: &str = concat!(
 
 /// Transaction i recovers for the numbers from (i + 1) · 100 down.
 fn block(spec: &ChainSpec, key: &NodeKey) -> Arc<PreparedBlock> {
-    let transactions = (0..TRANSACTIONS).map(|nonce| {
-        let tx = TxLegacy {
-            chain_id: Some(spec.chain_id),
-            nonce,
-            gas_limit: 30_000 + (nonce + 1) * RECOVERIES * 5_000,
-            to: CONTRACT.into(),
-            input: U256::from((nonce + 1) * RECOVERIES).to_be_bytes_vec().into(),
-            ..TxLegacy::default()
-        };
+    let call = |nonce| TxLegacy {
+        nonce,
+        gas_limit: 30_000 + (nonce + 1) * RECOVERIES * 5_000,
+        input: U256::from((nonce + 1) * RECOVERIES).to_be_bytes_vec().into(),
+        ..TxLegacy::default()
+    };
+    block_of(spec, key, (0..TRANSACTIONS).map(call))
+}
+
+/// Calls of the contract.
+fn block_of(spec: &ChainSpec, key: &NodeKey, calls: impl Iterator<Item = TxLegacy>) -> Arc<PreparedBlock> {
+    let transactions = calls.map(|call| {
+        let tx = TxLegacy { chain_id: Some(spec.chain_id), to: CONTRACT.into(), ..call };
         let signature = Signature::from_raw_array(&key.sign_recoverable(&tx.signature_hash())).unwrap();
         tx.into_signed(signature).into()
     });
@@ -119,4 +123,26 @@ fn work_ends_when_the_block_has_come_past_it() {
     work.run();
     assert!(!work.results.is_full());
     assert_eq!(work.results.len(), 0);
+}
+
+#[test]
+fn calls_with_more_gas_than_may_be_spent_ahead() {
+    let spec = Arc::new(ChainSpec::up_to(Fork::Shanghai));
+    let run_ahead = |program: &str, input: Vec<u8>, gas_limit: u64| {
+        let call = |nonce| TxLegacy { nonce, gas_limit, input: input.clone().into(), ..TxLegacy::default() };
+        let mut state = MemoryState::default();
+        state.insert(CONTRACT, 1, U256::ZERO, hex::decode(program).unwrap().into(), Default::default());
+        let ahead = LookAhead::new(spec.clone(), block_of(&spec, &key(), (0..2).map(call)), state);
+        ahead.0.run();
+        ahead.0.results.len()
+    };
+    // Each call is given all gas but a 64th. If it did not give back what it does not need, the third one would have none.
+    assert_eq!(run_ahead(PROGRAM, U256::from(RECOVERIES).to_be_bytes_vec(), 100_000_000), RECOVERIES as usize);
+    let blake2 = |rounds: u32| {
+        let input = [rounds.to_be_bytes().as_slice(), &[0; 208], &[1]].concat();
+        run_ahead("365f5f375f5f365f60095afa50", input, u64::from(u32::MAX) * 2)
+    };
+    assert_eq!(blake2(4_000), 1);
+    // A minute of a core, if it ran.
+    assert_eq!(blake2(u32::MAX), 0);
 }
