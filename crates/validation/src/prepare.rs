@@ -26,7 +26,7 @@ pub struct PreparedBlock {
     pub hash: B256,
     /// Transaction hashes in order.
     pub tx_hashes: Vec<B256>,
-    /// Senders in order.
+    /// Senders in order; of a payload from the consensus client some may still have to be found.
     pub senders: Senders,
     /// Root of the transactions as computed from the body.
     pub transactions_root: B256,
