@@ -161,7 +161,11 @@ pub fn prepare_transactions<T: AsRef<[u8]> + Sync>(
         let transactions = decode_transactions(raw)?;
         let hashes = raw.iter().map(keccak256).collect();
         let senders = Senders::unknown(transactions.len(), rules);
-        while !has_root.load(Ordering::Relaxed) && senders.find_next(&transactions) {}
+        while !has_root.load(Ordering::Relaxed) {
+            if !senders.find_next(&transactions) {
+                break;
+            }
+        }
         Ok(PreparedTransactions { transactions, hashes, senders })
     };
     rayon::join(root, prepare)
