@@ -192,7 +192,8 @@ soak: build ## 30 minutes of users, blobs, reorgs, kills and nonsense from the c
 
 .PHONY: bench-import
 bench-import: bench-binaries ## import speed beside geth, interleaved (FLAGS=--help says more)
-	target/dist/testkit bench-import $(FLAGS)
+	testnet/interop/install geth
+	PATH="$(CURDIR)/target/peers:$$PATH" target/dist/testkit bench-import $(FLAGS)
 
 .PHONY: bench-restart
 bench-restart: bench-binaries ## time to answer after SIGKILL, and memory against --memory
