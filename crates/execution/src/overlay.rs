@@ -145,12 +145,7 @@ impl<'a> Overlay<'a> {
     /// What changed since the reader's state, sorted as [`StateDiff`] asks.
     pub(crate) fn diff(&self) -> StateDiff {
         let touched: Vec<_> = self.accounts.iter().collect();
-        let diff = |(address, entry): &(&Address, &Entry)| entry.diff(**address);
-        let mut accounts: Vec<AccountDiff> = if touched.len() < PARALLEL_MIN {
-            touched.iter().filter_map(diff).collect()
-        } else {
-            touched.par_iter().with_min_len(PARALLEL_MIN / 2).filter_map(diff).collect()
-        };
+        let mut accounts = spread(&touched, |(address, entry)| entry.diff(**address));
         accounts.sort_unstable_by_key(|account| account.key);
         let mut codes: Vec<(B256, Bytes)> = accounts
             .iter()
@@ -190,16 +185,9 @@ impl Entry {
             None => Vec::new(),
             Some(_) => self.slots.iter().filter(|(_, slot)| slot.before != slot.now).collect(),
         };
-        let diff = |(key, slot): &(&U256, &Slot)| SlotDiff {
-            key: keccak256(key.to_be_bytes::<32>()),
-            before: slot.before,
-            after: slot.now,
-        };
-        let mut slots: Vec<SlotDiff> = if changed.len() < PARALLEL_MIN {
-            changed.iter().map(diff).collect()
-        } else {
-            changed.par_iter().with_min_len(PARALLEL_MIN / 2).map(diff).collect()
-        };
+        let mut slots = spread(&changed, |(key, slot)| {
+            Some(SlotDiff { key: keccak256(key.to_be_bytes::<32>()), before: slot.before, after: slot.now })
+        });
         let same = self.before.map(Info::from) == self.now;
         if same && slots.is_empty() && !wiped {
             return None;
@@ -217,4 +205,12 @@ impl Entry {
         });
         Some(AccountDiff { key: keccak256(address), address, before: self.before, after, wiped, slots })
     }
+}
+
+/// What a function that hashes a key makes of each item, on the current rayon pool if they are many.
+fn spread<T: Sync, R: Send>(items: &[T], make: impl Fn(&T) -> Option<R> + Send + Sync) -> Vec<R> {
+    if items.len() < PARALLEL_MIN {
+        return items.iter().filter_map(make).collect();
+    }
+    items.par_iter().with_min_len(PARALLEL_MIN / 2).filter_map(make).collect()
 }
