@@ -5,32 +5,17 @@ use crate::tree::File;
 /// Longest source file, in lines. Past this a file usually hides two.
 const LINES_MAX: usize = 700;
 
-/// Files that are longer for now, with the length that they may not exceed. Lower a number when the file shrinks;
-/// never add a line.
-const LONGER: &[(&str, usize)] = &[];
-
 /// Lines above an `unsafe` in which its proof must begin.
 const PROOF_DISTANCE_LINES: usize = 8;
 
-/// Source files past the limit, and exceptions that are no longer needed.
+/// Source files past the limit.
 pub(crate) fn long_files(files: &[File]) -> Vec<String> {
-    let mut broken = Vec::new();
-    for file in files.iter().filter(|file| is_source(&file.path)) {
+    let long = |file: &File| {
         let lines = file.text.lines().count();
-        match LONGER.iter().find(|(path, _)| *path == file.path) {
-            None if lines > LINES_MAX => {
-                broken.push(format!("{} has {lines} lines, the limit is {LINES_MAX}: split it", file.path));
-            }
-            Some((_, allowed)) if lines > *allowed => {
-                broken.push(format!("{} grew from {allowed} to {lines} lines: split it", file.path));
-            }
-            Some((_, allowed)) if lines < *allowed => {
-                broken.push(format!("{} has only {lines} lines: lower its exception of {allowed}", file.path));
-            }
-            _ => {}
-        }
-    }
-    broken
+        (is_source(&file.path) && lines > LINES_MAX)
+            .then(|| format!("{} has {lines} lines, the limit is {LINES_MAX}: split it", file.path))
+    };
+    files.iter().filter_map(long).collect()
 }
 
 fn is_source(path: &str) -> bool {
